@@ -1,0 +1,1 @@
+//! Everything that requests share, and the only place that wires concrete types.

@@ -1,0 +1,3 @@
+//! The audit log: what a record says, and how it reaches the store.
+
+pub mod event;

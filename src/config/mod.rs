@@ -1,0 +1,1 @@
+//! Configuration: one typed struct per concern, from a file and the environment.

@@ -1,0 +1,1 @@
+//! Identity: credentials in, who asks out. Decides nothing.

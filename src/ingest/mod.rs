@@ -1,0 +1,1 @@
+//! Ingestion: from a source database to a published version in the lake.

@@ -1,0 +1,3 @@
+//! The `lakegate` program: arguments in, exit code out.
+
+fn main() {}

@@ -1,0 +1,7 @@
+//! The policy: what the rules are, and the decision over them.
+//!
+//! Invariant: this folder is pure. No IO, no clock, no async runtime, no database, no web framework and no engine;
+//! the same question and the same rules always give the same decision.
+
+pub mod model;
+pub mod principal;

@@ -1,0 +1,159 @@
+//! The rules as values: what the store keeps, the files say and the decision reads.
+//!
+//! Pure: names and texts only. An expression is kept as its SQL text; whether it fits its table is checked where
+//! the engine is known, before a rule is saved.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::principal::Principal;
+
+/// A table's full name, written `database.table`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TableName {
+    pub database: String,
+    pub table: String,
+}
+
+/// What a grant is on. Written `db` (the database itself), `db.table`, or `db.*` (every table, future ones too).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Target {
+    Database(String),
+    AllTables(String),
+    Table(TableName),
+}
+
+/// What a grant allows. `select`, `describe`, `insert`, `alter`, `drop` on tables; `describe`, `create_table`,
+/// `alter`, `drop` on databases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Permission {
+    Select,
+    Describe,
+    Insert,
+    Alter,
+    Drop,
+    CreateTable,
+}
+
+/// Which columns a `select` grant covers. `All` also covers columns that are added later.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Columns {
+    #[default]
+    All,
+    Include(BTreeSet<String>),
+    Exclude(BTreeSet<String>),
+}
+
+/// A rule that adds access.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// Given by the store; stays the same over changes.
+    pub id: String,
+    pub to: Principal,
+    pub on: Target,
+    pub permissions: BTreeSet<Permission>,
+    #[serde(default)]
+    pub columns: Columns,
+    /// A boolean SQL expression over the table's own columns; only rows for which it is true are covered.
+    #[serde(default)]
+    pub rows: Option<String>,
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// A named set of users, groups and roles, kept in the policy store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Role {
+    pub name: String,
+    pub members: BTreeSet<Principal>,
+}
+
+/// Everything that a decision reads, at one policy version.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PolicySet {
+    pub roles: BTreeMap<String, Role>,
+    pub grants: Vec<Grant>,
+}
+
+impl TableName {
+    pub fn new(database: impl Into<String>, table: impl Into<String>) -> Self {
+        Self { database: database.into(), table: table.into() }
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.database, self.table)
+    }
+}
+
+impl FromStr for TableName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('.') {
+            Some((database, table)) if !database.is_empty() && !table.is_empty() => {
+                Ok(Self::new(database, table))
+            }
+            _ => Err(format!("`{text}` is not a table name: write `DATABASE.TABLE`")),
+        }
+    }
+}
+
+impl TryFrom<String> for TableName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<TableName> for String {
+    fn from(name: TableName) -> Self {
+        name.to_string()
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Database(database) => f.write_str(database),
+            Self::AllTables(database) => write!(f, "{database}.*"),
+            Self::Table(table) => table.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('.') {
+            None if !text.is_empty() => Ok(Self::Database(text.to_owned())),
+            Some((database, "*")) if !database.is_empty() => Ok(Self::AllTables(database.to_owned())),
+            Some(_) => text.parse().map(Self::Table),
+            None => Err("a grant needs a database, `DATABASE.*` or `DATABASE.TABLE` to be on".to_owned()),
+        }
+    }
+}
+
+impl TryFrom<String> for Target {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Target> for String {
+    fn from(target: Target) -> Self {
+        target.to_string()
+    }
+}
