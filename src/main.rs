@@ -1,3 +1,3 @@
-//! The `lakegate` program: arguments in, exit code out.
+//! The `lakegate` program.
 
 fn main() {}

@@ -3,5 +3,11 @@
 //! Invariant: this folder is pure. No IO, no clock, no async runtime, no database, no web framework and no engine;
 //! the same question and the same rules always give the same decision.
 
+pub mod check;
+pub mod compile;
+pub mod decide;
+pub mod decision;
+pub mod file;
 pub mod model;
+pub mod plan;
 pub mod principal;

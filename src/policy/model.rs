@@ -121,6 +121,52 @@ impl From<TableName> for String {
     }
 }
 
+impl Permission {
+    /// All of them, in the order in which they are named to people.
+    pub const ALL: [Self; 6] =
+        [Self::Select, Self::Describe, Self::Insert, Self::Alter, Self::Drop, Self::CreateTable];
+
+    /// Its name, as the files and the store write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Select => "select",
+            Self::Describe => "describe",
+            Self::Insert => "insert",
+            Self::Alter => "alter",
+            Self::Drop => "drop",
+            Self::CreateTable => "create_table",
+        }
+    }
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Permission {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|permission| permission.name() == text).ok_or_else(|| {
+            format!(
+                "`{text}` is not a permission: write `select`, `describe`, `insert`, `alter`, `drop` or `create_table`"
+            )
+        })
+    }
+}
+
+impl Target {
+    /// The database that it is, or is in.
+    pub fn database(&self) -> &str {
+        match self {
+            Self::Database(database) | Self::AllTables(database) => database,
+            Self::Table(table) => &table.database,
+        }
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,1 +1,12 @@
 //! The one integration-test binary.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::unreachable,
+    reason = "tests state what must be true, and say so by panicking; the lints excuse only the test functions"
+)]
+
+mod decisions;

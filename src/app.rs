@@ -1,1 +1,0 @@
-//! Everything that requests share, and the only place that wires concrete types.

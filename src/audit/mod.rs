@@ -1,3 +1,0 @@
-//! The audit log: what a record says, and how it reaches the store.
-
-pub mod event;

@@ -1,1 +1,0 @@
-//! Configuration: one typed struct per concern, from a file and the environment.

@@ -1,1 +1,0 @@
-//! Identity: credentials in, who asks out. Decides nothing.

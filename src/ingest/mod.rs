@@ -1,1 +1,0 @@
-//! Ingestion: from a source database to a published version in the lake.

@@ -1,1 +1,0 @@
-//! The edge: the only folder that names a protocol.
