@@ -1,4 +1,6 @@
 //! lakegate: a governed SQL gateway for data lakes.
 
+pub mod config;
 pub mod error;
+pub mod identity;
 pub mod policy;

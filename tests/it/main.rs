@@ -9,4 +9,6 @@
     reason = "tests state what must be true, and say so by panicking; the lints excuse only the test functions"
 )]
 
+mod config;
 mod decisions;
+mod identity;

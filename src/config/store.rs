@@ -1,0 +1,54 @@
+//! `[store]`: where policy, catalog and audit are kept.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+/// The policy store.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreConfig {
+    /// `store.url`, `LAKEGATE__STORE__URL`: `sqlite://PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`.
+    pub url: String,
+}
+
+impl StoreConfig {
+    pub(super) fn validate(&self) -> Result<(), String> {
+        match self.url.split_once("://") {
+            Some(("sqlite", path)) if path.split('?').next().is_some_and(|path| !path.is_empty()) => Ok(()),
+            Some(("postgres" | "postgresql", rest)) if !rest.is_empty() => Ok(()),
+            // Only the scheme is told: the rest may hold a password.
+            Some((scheme, _)) => Err(format!(
+                "`store.url`: an address that starts with `{scheme}://` cannot be used: write `sqlite://PATH` or \
+                 `postgres://USER@HOST/DATABASE`"
+            )),
+            None => {
+                Err("`store.url`: has no scheme: write `sqlite://PATH` or `postgres://USER@HOST/DATABASE`"
+                    .into())
+            }
+        }
+    }
+
+    pub(super) fn resolve(&mut self, folder: &Path) {
+        if let Some(path) = self.url.strip_prefix("sqlite://")
+            && !path.starts_with(":memory:")
+        {
+            self.url = format!("sqlite://{}", folder.join(path).display());
+        }
+    }
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { url: "sqlite://lakegate.db".to_owned() }
+    }
+}
+
+/// The URL of a server may hold a password, so only its scheme is shown.
+impl fmt::Debug for StoreConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = self.url.split_once("://").map_or("", |(scheme, _)| scheme);
+        f.debug_struct("StoreConfig").field("url", &format_args!("{scheme}://…")).finish()
+    }
+}
