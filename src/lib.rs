@@ -1,6 +1,8 @@
 //! lakegate: a governed SQL gateway for data lakes.
 
+pub mod audit;
 pub mod config;
 pub mod error;
 pub mod identity;
 pub mod policy;
+pub mod store;

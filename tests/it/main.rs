@@ -9,6 +9,10 @@
     reason = "tests state what must be true, and say so by panicking; the lints excuse only the test functions"
 )]
 
+mod audit_sink;
 mod config;
 mod decisions;
 mod identity;
+mod migrations;
+mod store;
+mod support;

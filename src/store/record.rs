@@ -1,0 +1,125 @@
+//! What the store keeps, and the changes it takes: plain values, without a database in sight.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use arrow_schema::SchemaRef;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::policy::model::{Grant, PolicySet, Role, TableName};
+
+/// Everything that is governed, read at one policy version.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// Raised by every change.
+    pub version: i64,
+    pub databases: BTreeMap<String, Versioned<Database>>,
+    pub tables: BTreeMap<TableName, Versioned<TableRecord>>,
+    pub roles: BTreeMap<String, Versioned<Role>>,
+    pub grants: BTreeMap<String, Versioned<Grant>>,
+}
+
+/// A value with the revision that a writer must have read to change it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Versioned<T> {
+    /// Starts at 1; raised by every change of this value.
+    pub revision: i64,
+    pub value: T,
+}
+
+/// A named set of tables.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Database {
+    pub name: String,
+    #[serde(default)]
+    pub comment: Option<String>,
+}
+
+/// A table: where it lies, in what format, and which version of it queries read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableRecord {
+    /// A UUID that outlives renames; part of the table's folder in the lake.
+    pub id: String,
+    pub name: TableName,
+    /// A `file://` or `s3://` URL of a folder.
+    pub location: String,
+    pub format: Format,
+    /// The published version of the Delta log; `None` for formats without versions.
+    pub version: Option<i64>,
+    /// All columns, partition columns last as the format has them.
+    pub schema: SchemaRef,
+    pub partition_columns: Vec<String>,
+    pub comment: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// How a table's files are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    Delta,
+    Parquet,
+    Csv,
+    Ndjson,
+}
+
+/// One change of the catalog or the policy. `expected` is the revision that the writer read: another one now means
+/// that somebody else was faster, and the change is refused as a conflict.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    CreateDatabase(Database),
+    UpdateDatabase { value: Database, expected: Option<i64> },
+    DropDatabase { name: String, expected: Option<i64> },
+    CreateTable(TableRecord),
+    UpdateTable { value: TableRecord, expected: Option<i64> },
+    DropTable { name: TableName, expected: Option<i64> },
+    CreateRole(Role),
+    UpdateRole { value: Role, expected: Option<i64> },
+    DropRole { name: String, expected: Option<i64> },
+    CreateGrant(Grant),
+    UpdateGrant { value: Grant, expected: Option<i64> },
+    DropGrant { id: String, expected: Option<i64> },
+}
+
+impl State {
+    /// The rules alone, as the decision reads them.
+    pub fn policy(&self) -> PolicySet {
+        PolicySet {
+            roles: self.roles.iter().map(|(name, role)| (name.clone(), role.value.clone())).collect(),
+            grants: self.grants.values().map(|grant| grant.value.clone()).collect(),
+        }
+    }
+}
+
+impl Format {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Delta => "delta",
+            Self::Parquet => "parquet",
+            Self::Csv => "csv",
+            Self::Ndjson => "ndjson",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Delta, Self::Parquet, Self::Csv, Self::Ndjson]
+            .into_iter()
+            .find(|format| format.as_str() == text)
+            .ok_or_else(|| {
+                format!("`{text}` is not a table format: write `delta`, `parquet`, `csv` or `ndjson`")
+            })
+    }
+}
