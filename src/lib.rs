@@ -1,8 +1,10 @@
 //! lakegate: a governed SQL gateway for data lakes.
 
 pub mod audit;
+pub mod catalog;
 pub mod config;
 pub mod error;
 pub mod identity;
+pub mod lake;
 pub mod policy;
 pub mod store;

@@ -1,0 +1,358 @@
+//! The Delta log: which files make a version, with what schema and statistics; and the commit of the next version.
+//!
+//! The log is read and written by deltalake through our own object store. Nothing here knows rows.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow_schema::{Schema, SchemaRef};
+use chrono::{TimeZone, Utc};
+use datafusion::catalog::TableProvider;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::scalar::ScalarValue;
+use deltalake_core::kernel::engine::arrow_conversion::{TryIntoArrow, TryIntoKernel};
+use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
+use deltalake_core::kernel::{Action, Add, LogicalFileView, MetadataExt, Protocol, StructField, StructType};
+use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use deltalake_core::operations::create::CreateBuilder;
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::{DeltaTable, DeltaTableError};
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+use object_store::{ObjectMeta, ObjectStore};
+use url::Url;
+
+use super::scan::{DataFile, LakeTable};
+use super::statistics::FileBounds;
+use super::stores::{self, Stores};
+use super::{FileFormat, TableFiles};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Reader features that change nothing about how listed files are read.
+const PLAIN_FEATURES: [&str; 4] = ["timestampNtz", "vacuumProtocolCheck", "v2Checkpoint", "deletionVectors"];
+
+/// The log of one table, which may not exist yet.
+#[derive(Clone)]
+pub struct DeltaLog {
+    location: String,
+    store: Arc<dyn ObjectStore>,
+    store_url: ObjectStoreUrl,
+    prefix: Path,
+    log: LogStoreRef,
+}
+
+/// A table at one version.
+pub struct OpenTable {
+    log: DeltaLog,
+    table: DeltaTable,
+}
+
+impl DeltaLog {
+    pub(super) fn new(stores: &Stores, location: &str) -> Result<Self> {
+        let (store, store_url, prefix) = stores.open(location)?;
+        let url = Url::parse(&format!("{}/", location.trim_end_matches('/'))).map_err(Error::internal)?;
+        let inside = Arc::new(PrefixStore::new(store.clone(), prefix.clone()));
+        let log = default_logstore(inside, store.clone(), &url, &StorageConfig::default());
+        Ok(Self { location: location.to_owned(), store, store_url, prefix, log })
+    }
+
+    /// The object store and the folder that the files of this table go to.
+    pub fn folder(&self) -> (&Arc<dyn ObjectStore>, &Path) {
+        (&self.store, &self.prefix)
+    }
+
+    /// The URL of the table's folder.
+    pub fn location(&self) -> &str {
+        &self.location
+    }
+
+    /// The columns as Delta has them: what a writer must write. A type or a name that Delta cannot hold is an error.
+    pub fn canonical(&self, schema: &SchemaRef) -> Result<SchemaRef> {
+        let columns = self.columns(schema)?;
+        let schema: Schema = (&columns).try_into_arrow().map_err(Error::internal)?;
+        Ok(Arc::new(schema))
+    }
+
+    /// The table at `version`, or at its newest one.
+    pub async fn open(&self, version: Option<i64>) -> Result<OpenTable> {
+        let mut table = DeltaTable::new(self.log.clone());
+        let Some(version) = version else {
+            table.load().await.map_err(|cause| self.failed(cause))?;
+            return Ok(OpenTable { log: self.clone(), table });
+        };
+        let number = u64::try_from(version).map_err(|_| self.no_version(version))?;
+        if let Err(cause) = table.load_version(number).await {
+            // The log tells a missing version in the same words as a broken one.
+            let newest = self.log.get_latest_version(0).await;
+            let absent = newest.is_ok_and(|newest| newest < number);
+            return Err(if absent {
+                self.no_version(version).with_source(cause)
+            } else {
+                self.failed(cause)
+            });
+        }
+        Ok(OpenTable { log: self.clone(), table })
+    }
+
+    /// Whether there is a log at all.
+    pub async fn exists(&self) -> Result<bool> {
+        self.log.is_delta_table_location().await.map_err(|cause| self.failed(cause))
+    }
+
+    /// Writes version 0: the table's columns and its first files, in one commit.
+    pub async fn create(&self, name: &str, schema: &SchemaRef, files: Vec<Add>) -> Result<i64> {
+        let columns: StructType = self.columns(schema)?;
+        if self.exists().await? {
+            let location = &self.location;
+            return Err(Error::conflict(format!(
+                "there is a Delta table at `{location}` already: run it again"
+            )));
+        }
+        let table = CreateBuilder::new()
+            .with_log_store(self.log.clone())
+            .with_table_name(name)
+            .with_columns(columns.fields().cloned())
+            .with_actions(files.into_iter().map(Action::Add))
+            .with_commit_properties(properties())
+            .await
+            .map_err(|cause| self.failed(cause))?;
+        number(table.version())
+    }
+
+    fn columns(&self, schema: &SchemaRef) -> Result<StructType> {
+        for field in schema.fields() {
+            let column: Result<StructField, _> = field.as_ref().try_into_kernel();
+            column.map_err(|cause| {
+                let name = field.name();
+                Error::invalid_request(format!("column `{name}` has a type that Delta cannot hold"))
+                    .with_source(cause)
+            })?;
+        }
+        schema.as_ref().try_into_kernel().map_err(|cause| {
+            Error::invalid_request("its columns cannot be those of one Delta table: their names must differ")
+                .with_source(cause)
+        })
+    }
+
+    fn no_version(&self, version: i64) -> Error {
+        let location = &self.location;
+        Error::new(ErrorKind::NotFound, format!("the Delta table at `{location}` has no version {version}"))
+    }
+
+    fn failed(&self, cause: DeltaTableError) -> Error {
+        let location = &self.location;
+        let error = match &cause {
+            DeltaTableError::NotATable(_) => Error::new(
+                ErrorKind::NotFound,
+                format!("no Delta table found at `{location}`: check the location and the format"),
+            ),
+            DeltaTableError::VersionAlreadyExists(_) | DeltaTableError::Transaction { .. } => {
+                Error::conflict(format!(
+                    "another writer changed the Delta table at `{location}` meanwhile: run it again"
+                ))
+            }
+            _ => Error::new(ErrorKind::Unavailable, stores::reason(&cause, location)),
+        };
+        error.with_source(cause)
+    }
+}
+
+impl OpenTable {
+    /// The number of this version.
+    pub fn version(&self) -> Result<i64> {
+        number(self.table.version())
+    }
+
+    /// Writes the next version: `files` instead of all files of this one, in one commit. Any commit in between, by
+    /// anybody, is a conflict.
+    pub async fn replace(self, schema: &SchemaRef, files: Vec<Add>) -> Result<i64> {
+        let state = self.table.snapshot().map_err(|cause| self.log.failed(cause))?;
+        let mut actions: Vec<Action> = self.change_columns(schema)?;
+        let removed = state.snapshot().log_data().into_iter();
+        actions.extend(removed.map(|file| Action::Remove(file.remove_action(true))));
+        actions.extend(files.into_iter().map(Action::Add));
+        let operation =
+            DeltaOperation::Write { mode: SaveMode::Overwrite, partition_by: None, predicate: None };
+        let commit = CommitBuilder::from(properties().with_max_retries(0))
+            .with_actions(actions)
+            .build(Some(state), self.log.log.clone(), operation)
+            .await
+            .map_err(|cause| self.log.failed(cause))?;
+        number(Some(commit.version()))
+    }
+
+    /// The actions that give the table the columns of `schema`, if it has others.
+    fn change_columns(&self, schema: &SchemaRef) -> Result<Vec<Action>> {
+        let state = self.table.snapshot().map_err(|cause| self.log.failed(cause))?;
+        let columns = self.log.columns(schema)?;
+        if *state.schema() == columns {
+            return Ok(Vec::new());
+        }
+        let mut actions = Vec::new();
+        let features = state.protocol().reader_features().unwrap_or_default();
+        let known = features.iter().any(|feature| feature.as_ref() == "timestampNtz");
+        if !known && has_local_timestamps(schema) {
+            actions.push(Action::Protocol(with_local_timestamps(state.protocol())?));
+        }
+        let metadata = MetadataExt::with_schema(state.metadata().clone(), &columns);
+        actions.push(Action::Metadata(metadata.map_err(|cause| self.log.failed(cause.into()))?));
+        Ok(actions)
+    }
+
+    /// The columns of this version, partition columns last, and which those are.
+    pub fn schema(&self) -> Result<(SchemaRef, Vec<String>)> {
+        let state = self.table.snapshot().map_err(|cause| self.log.failed(cause))?;
+        let schema: Schema = state.schema().as_ref().try_into_arrow().map_err(|cause| {
+            Error::invalid_request(format!(
+                "the Delta table at `{}` has a column type that cannot be read: {cause}",
+                self.log.location
+            ))
+        })?;
+        let partitions = state.metadata().partition_columns().to_vec();
+        let (last, first): (Vec<_>, Vec<_>) =
+            schema.fields().iter().cloned().partition(|field| partitions.contains(field.name()));
+        let named = |name: &String| last.iter().find(|field| field.name() == name).cloned();
+        let fields: Vec<_> = first.into_iter().chain(partitions.iter().filter_map(named)).collect();
+        Ok((Arc::new(Schema::new(fields)), partitions))
+    }
+
+    /// What reads this version: our scan over its files, or deltalake's own where files alone do not say the rows.
+    pub(super) async fn provider(&self, files: &TableFiles) -> Result<Arc<dyn TableProvider>> {
+        let failed = |cause| self.log.failed(cause);
+        if !self.is_plain()? {
+            let provider = self.table.table_provider().await;
+            return provider.map_err(|cause| failed(cause.into()));
+        }
+        let DeltaLog { store, store_url, .. } = &self.log;
+        let mut table = LakeTable::new(store.clone(), store_url.clone(), files)?;
+        let state = self.table.snapshot().map_err(failed)?;
+        for file in state.snapshot().log_data().iter() {
+            let bounds = FileBounds::parse(file.stats().as_deref(), &table.columns());
+            let values = self.partition_values(&file, &table)?;
+            table.push(DataFile { meta: self.meta(&file)?, values, bounds });
+        }
+        Ok(Arc::new(table.finish()?))
+    }
+
+    /// Whether the listed files hold exactly the rows and columns of the table.
+    fn is_plain(&self) -> Result<bool> {
+        let state = self.table.snapshot().map_err(|cause| self.log.failed(cause))?;
+        let mapped = state.metadata().configuration().get("delta.columnMapping.mode");
+        let features = state.protocol().reader_features().unwrap_or_default();
+        let known = features.iter().all(|feature| PLAIN_FEATURES.contains(&feature.as_ref()));
+        Ok(known
+            && mapped.is_none_or(|mode| mode == "none")
+            && state.protocol().min_reader_version() != 2
+            && state.snapshot().log_data().iter().all(|file| file.deletion_vector_descriptor().is_none()))
+    }
+
+    fn meta(&self, file: &LogicalFileView) -> Result<ObjectMeta> {
+        let strange = |path: &str| {
+            let location = &self.log.location;
+            Error::new(
+                ErrorKind::QueryFailed,
+                format!("the Delta table at `{location}` names a file that cannot be read: `{path}`"),
+            )
+        };
+        let path = file.path();
+        if path.contains("://") {
+            return Err(strange(&path));
+        }
+        let inside = Path::parse(path.as_ref()).map_err(|_| strange(&path))?;
+        let location = self.log.prefix.parts().chain(inside.parts()).collect();
+        let last_modified = Utc.timestamp_millis_opt(file.modification_time()).single().unwrap_or_default();
+        let size = u64::try_from(file.size()).map_err(|_| strange(&path))?;
+        Ok(ObjectMeta { location, last_modified, size, e_tag: None, version: None })
+    }
+
+    fn partition_values(&self, file: &LogicalFileView, table: &LakeTable) -> Result<Vec<ScalarValue>> {
+        let values: HashMap<String, Option<String>> = file.partition_values_map();
+        let read = |field: &arrow_schema::FieldRef| {
+            let text = values.get(field.name()).cloned().flatten().filter(|text| !text.is_empty());
+            match text {
+                None => ScalarValue::try_new_null(field.data_type()),
+                Some(text) => ScalarValue::try_from_string(text, field.data_type()),
+            }
+        };
+        table.partition_columns().iter().map(read).collect::<Result<_, _>>().map_err(|cause| {
+            let location = &self.log.location;
+            Error::new(
+                ErrorKind::QueryFailed,
+                format!("the Delta table at `{location}` has a partition value that does not fit its column"),
+            )
+            .with_source(cause)
+        })
+    }
+}
+
+impl fmt::Debug for DeltaLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeltaLog").field("location", &self.location).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for OpenTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let version = self.table.version();
+        f.debug_struct("OpenTable").field("log", &self.log).field("version", &version).finish_non_exhaustive()
+    }
+}
+
+/// What registering an existing Delta table asks: its newest version and columns.
+pub(super) async fn inspect(stores: &Stores, location: &str) -> Result<TableFiles> {
+    let table = DeltaLog::new(stores, location)?.open(None).await?;
+    let (schema, partition_columns) = table.schema()?;
+    let version = Some(table.version()?);
+    Ok(TableFiles {
+        location: location.to_owned(),
+        format: FileFormat::Delta,
+        version,
+        schema,
+        partition_columns,
+    })
+}
+
+/// Old versions stay readable until somebody removes them on purpose.
+fn properties() -> CommitProperties {
+    CommitProperties::default().with_cleanup_expired_logs(Some(false))
+}
+
+fn number(version: Option<u64>) -> Result<i64> {
+    let version = version.ok_or_else(|| Error::internal("a Delta table was opened without a version"))?;
+    i64::try_from(version).map_err(Error::internal)
+}
+
+fn has_local_timestamps(schema: &Schema) -> bool {
+    fn holds(data_type: &arrow_schema::DataType) -> bool {
+        use arrow_schema::DataType::{List, Map, Struct, Timestamp};
+        match data_type {
+            Timestamp(_, None) => true,
+            List(field) | Map(field, _) => holds(field.data_type()),
+            Struct(fields) => fields.iter().any(|field| holds(field.data_type())),
+            _ => false,
+        }
+    }
+    schema.fields().iter().any(|field| holds(field.data_type()))
+}
+
+/// Timestamps without a zone are a feature that readers and writers have to know.
+fn with_local_timestamps(protocol: &Protocol) -> Result<Protocol> {
+    let mut reader: Vec<String> = Vec::new();
+    let mut writer: Vec<String> = Vec::new();
+    reader.extend(protocol.reader_features().unwrap_or_default().iter().map(ToString::to_string));
+    writer.extend(protocol.writer_features().unwrap_or_default().iter().map(ToString::to_string));
+    if protocol.min_writer_version() < 7 {
+        // What a writer of version 2 had to know, by its name in version 7.
+        writer.extend(["appendOnly".to_owned(), "invariants".to_owned()]);
+    }
+    for features in [&mut reader, &mut writer] {
+        features.push("timestampNtz".to_owned());
+        features.sort();
+        features.dedup();
+    }
+    serde_json::from_value(serde_json::json!({
+        "minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": reader, "writerFeatures": writer,
+    }))
+    .map_err(Error::internal)
+}
