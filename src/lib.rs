@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod config;
 pub mod error;
 pub mod identity;
+pub mod ingest;
 pub mod lake;
 pub mod policy;
 pub mod store;

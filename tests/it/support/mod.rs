@@ -1,3 +1,5 @@
 //! What several tests share: servers that run inside the test process or beside it.
 
+pub mod mariadb;
 pub mod postgres;
+pub mod s3;

@@ -1,0 +1,266 @@
+//! Bringing tables in: source → snapshot → read → write → publish → audit.
+//!
+//! [`run`] names every stage in order. Until a table is published, readers see its version before; whatever fails or
+//! is killed on the way leaves that version in place, and at most files that nothing refers to.
+
+mod describe;
+pub mod progress;
+pub mod source;
+pub mod write;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::array::RecordBatch;
+use arrow_schema::SchemaRef;
+use deltalake_core::kernel::Add;
+use serde::Serialize;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use crate::audit::event::{AuditEvent, Verdict};
+use crate::audit::sink::AuditSink;
+use crate::catalog::publish::Catalog;
+use crate::error::{Error, ErrorKind, Result};
+use crate::lake::{DeltaLog, Lake};
+use crate::policy::model::TableName;
+use progress::Progress;
+use source::{ReadSummary, Snapshot, Source, SourceTable};
+use write::{TableWriter, Totals};
+
+/// How many batches may wait for the writer.
+const WAITING_BATCHES: usize = 2;
+
+/// Where tables are brought to.
+#[derive(Clone)]
+pub struct Context {
+    pub catalog: Catalog,
+    pub lake: Lake,
+    pub audit: AuditSink,
+    /// What the batches and files of one ingestion may hold in memory, in bytes.
+    pub memory: u64,
+}
+
+/// What is to be brought in.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Names, or patterns with `*`.
+    pub tables: Vec<String>,
+    /// The database they become tables of.
+    pub into: String,
+}
+
+/// What has become of a job.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    /// Without its password.
+    pub source: String,
+    pub tables: Vec<TableSummary>,
+}
+
+/// What has become of one table.
+#[derive(Debug, Clone, Serialize)]
+pub struct TableSummary {
+    pub table: TableName,
+    pub rows: u64,
+    /// Of Parquet.
+    pub bytes: u64,
+    pub seconds: f64,
+    /// The version published; none if the table failed.
+    pub version: Option<i64>,
+    /// Values that the lake cannot hold and that were asked to become NULL.
+    pub nulled: u64,
+    pub error: Option<Failure>,
+}
+
+/// Why a table was not brought in.
+#[derive(Debug, Clone, Serialize)]
+pub struct Failure {
+    pub code: &'static str,
+    pub detail: String,
+}
+
+impl Summary {
+    /// Whether every table is published.
+    pub fn is_complete(&self) -> bool {
+        self.tables.iter().all(|table| table.error.is_none())
+    }
+}
+
+/// Brings the tables of `job` from `source` into the lake, one after the other from one snapshot. A table that fails
+/// does not stop the others; an error is returned only when there is no snapshot at all.
+pub async fn run(
+    context: &Context,
+    source: &mut dyn Source,
+    job: &Job,
+    progress: &Arc<dyn Progress>,
+) -> Result<Summary> {
+    let mut snapshot = source.snapshot(&job.tables).await?;
+    let found = snapshot.tables().to_vec();
+    let mut summary = Summary { source: source.redacted_url(), tables: Vec::new() };
+    for table in &found {
+        let name = TableName::new(&job.into, &table.name);
+        progress.started(&name, table.estimate);
+        let started = Instant::now();
+        let doubled = summary.tables.iter().any(|done| done.table == name);
+        let outcome = if doubled {
+            Err(Error::conflict(format!(
+                "two tables of the source would become `{name}`: choose one of them"
+            )))
+        } else {
+            one_table(context, snapshot.as_mut(), table, &name, progress).await
+        };
+        let done = summarize(name, outcome, started);
+        context.audit.record(event(context.catalog.actor(), &summary.source, &done)).await;
+        progress.finished(&done);
+        summary.tables.push(done);
+    }
+    context.audit.flush().await;
+    Ok(summary)
+}
+
+/// What one table has come to.
+struct Loaded {
+    version: i64,
+    totals: Totals,
+    nulled: u64,
+}
+
+async fn one_table(
+    context: &Context,
+    snapshot: &mut dyn Snapshot,
+    table: &SourceTable,
+    name: &TableName,
+    progress: &Arc<dyn Progress>,
+) -> Result<Loaded> {
+    let place = context.catalog.place(&context.lake, name).await?;
+    let log = context.lake.delta_log(place.location())?;
+    let schema = log.canonical(&mapped(table)?).map_err(|error| about(name, error))?;
+    let writer = TableWriter::new(&log, schema.clone(), context.memory);
+    let (mut writer, read) = transfer(snapshot, table, name, writer, progress).await?;
+    let written = match read {
+        Ok(read) => writer.finish().await.map(|files| (read, files)),
+        Err(error) => Err(error),
+    };
+    let (read, files) = match written {
+        Ok(written) => written,
+        Err(error) => {
+            writer.abandon(&[]).await;
+            return Err(error);
+        }
+    };
+    let totals = writer.totals();
+    let version = match commit(&log, name, &schema, &files, (read.rows, totals.rows)).await {
+        Ok(version) => version,
+        Err(error) => {
+            // Only then is it certain that the log does not name them.
+            if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::InvalidRequest) {
+                writer.abandon(&files).await;
+            }
+            return Err(error);
+        }
+    };
+    context.catalog.publish_version(place, version, schema).await?;
+    Ok(Loaded { version, totals, nulled: read.nulled })
+}
+
+/// The columns of the table, or why it has a column that the lake cannot hold.
+fn mapped(table: &SourceTable) -> Result<SchemaRef> {
+    match &table.problem {
+        None => Ok(table.schema.clone()),
+        Some(problem) => Err(Error::invalid_request(problem.clone())),
+    }
+}
+
+fn about(name: &TableName, error: Error) -> Error {
+    Error::new(error.kind(), format!("`{name}`: {}", error.detail())).with_source(error)
+}
+
+/// Reads and writes side by side, with a few batches between them; a side that fails stops the other.
+async fn transfer(
+    snapshot: &mut dyn Snapshot,
+    table: &SourceTable,
+    name: &TableName,
+    mut writer: TableWriter,
+    progress: &Arc<dyn Progress>,
+) -> Result<(TableWriter, Result<ReadSummary>)> {
+    let (batches, mut waiting) = mpsc::channel::<RecordBatch>(WAITING_BATCHES);
+    let (name, progress) = (name.clone(), progress.clone());
+    let writing = tokio::spawn(async move {
+        let mut outcome = Ok(());
+        while let Some(batch) = waiting.recv().await {
+            outcome = writer.write(&batch).await;
+            if outcome.is_err() {
+                break;
+            }
+            let Totals { rows, bytes } = writer.totals();
+            progress.advanced(&name, rows, bytes);
+        }
+        (writer, outcome)
+    });
+    let read = snapshot.read(table, batches).await;
+    let (writer, written) = writing.await.map_err(Error::internal)?;
+    // A writer that failed has closed the channel: what the reader says then is only that.
+    Ok((writer, written.and(read)))
+}
+
+async fn commit(
+    log: &DeltaLog,
+    name: &TableName,
+    schema: &SchemaRef,
+    files: &[Add],
+    (read, written): (u64, u64),
+) -> Result<i64> {
+    if read != written {
+        return Err(Error::internal(format!("of `{name}`, {read} rows were read and {written} written")));
+    }
+    if log.exists().await? {
+        log.open(None).await?.replace(schema, files.to_vec()).await
+    } else {
+        log.create(&name.table, schema, files.to_vec()).await
+    }
+}
+
+fn summarize(table: TableName, outcome: Result<Loaded>, started: Instant) -> TableSummary {
+    let seconds = started.elapsed().as_secs_f64();
+    let (loaded, error) = match outcome {
+        Ok(loaded) => (Some(loaded), None),
+        Err(error) => {
+            tracing::warn!(%table, error = &error as &dyn std::error::Error, "a table was not brought in");
+            (None, Some(Failure { code: error.kind().code(), detail: error.detail().to_owned() }))
+        }
+    };
+    let totals = loaded.as_ref().map(|loaded| loaded.totals).unwrap_or_default();
+    TableSummary {
+        table,
+        rows: totals.rows,
+        bytes: totals.bytes,
+        seconds,
+        version: loaded.as_ref().map(|loaded| loaded.version),
+        nulled: loaded.map_or(0, |loaded| loaded.nulled),
+        error,
+    }
+}
+
+fn event(actor: &str, source: &str, done: &TableSummary) -> AuditEvent {
+    let mut event = AuditEvent::new(Uuid::now_v7(), actor, "ingest");
+    event.door = Some("cli".to_owned());
+    event.tables = vec![done.table.to_string()];
+    event.rows = i64::try_from(done.rows).unwrap_or(i64::MAX);
+    event.bytes = i64::try_from(done.bytes).unwrap_or(i64::MAX);
+    event.duration_ms = i64::try_from((done.seconds * 1000.0).round() as u128).unwrap_or(i64::MAX);
+    event.policy = serde_json::json!({ "source": source, "version": done.version, "nulled": done.nulled });
+    if let Some(failure) = &done.error {
+        event.verdict = Verdict::Failed;
+        event.error_code = Some(failure.code.to_owned());
+        event.detail = Some(failure.detail.clone());
+    }
+    event
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("lake", &self.lake).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,135 @@
+//! The databases that tables are brought in from, as the rest of the ingestion sees them.
+//!
+//! A source gives one consistent point for all tables that are asked for, says what each of them will be in the lake,
+//! and streams its rows. `docs/TYPES.md` has the mapping of types; a value is never changed on the way.
+
+mod mysql;
+pub mod pattern;
+mod postgres;
+mod sqlite;
+mod sqlite_value;
+
+use std::fmt;
+
+use arrow::array::RecordBatch;
+use arrow_schema::SchemaRef;
+use async_trait::async_trait;
+use tokio::sync::mpsc::Sender;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// A database that can be read at one consistent point.
+#[async_trait]
+pub trait Source: Send {
+    /// One consistent point for all tables that match `tables`: names, or patterns with `*`.
+    async fn snapshot(&self, tables: &[String]) -> Result<Box<dyn Snapshot>>;
+    /// Where it is, without its password.
+    fn redacted_url(&self) -> String;
+}
+
+/// The tables of a source at one point.
+#[async_trait]
+pub trait Snapshot: Send {
+    /// The tables that match.
+    fn tables(&self) -> &[SourceTable];
+    /// Sends all rows of `table`; a receiver that goes away ends it quietly.
+    async fn read(&mut self, table: &SourceTable, batches: Sender<RecordBatch>) -> Result<ReadSummary>;
+}
+
+/// A table as its source describes it.
+#[derive(Debug, Clone)]
+pub struct SourceTable {
+    pub schema_name: Option<String>,
+    pub name: String,
+    /// Only types that Delta can hold.
+    pub schema: SchemaRef,
+    /// About how many rows it has.
+    pub estimate: Option<u64>,
+    /// Why it cannot be brought in: a column of a type that has no equal.
+    pub problem: Option<String>,
+}
+
+/// What reading a table came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReadSummary {
+    pub rows: u64,
+    /// Values that became NULL because the lake cannot hold them.
+    pub nulled: u64,
+}
+
+/// How to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// The most rows of a batch.
+    pub batch_rows: usize,
+    /// About the most bytes of values in a batch, so that long texts do not pile up.
+    pub batch_bytes: usize,
+    pub unrepresentable: Unrepresentable,
+}
+
+/// What becomes of a value that no type of the lake holds: an infinite date, a zero date, a NaN in a decimal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Unrepresentable {
+    /// The table stops, with the column and the value.
+    #[default]
+    Fail,
+    /// It becomes NULL and is counted.
+    Null,
+}
+
+/// The values of a table that the lake cannot hold, as the options ask.
+#[derive(Debug)]
+pub(crate) struct Unfit<'a> {
+    table: &'a str,
+    rule: Unrepresentable,
+    /// How many became NULL.
+    pub(crate) nulled: u64,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self { batch_rows: 8192, batch_bytes: 4 * 1024 * 1024, unrepresentable: Unrepresentable::Fail }
+    }
+}
+
+impl<'a> Unfit<'a> {
+    pub(crate) fn new(table: &'a str, options: &ReadOptions) -> Self {
+        Self { table, rule: options.unrepresentable, nulled: 0 }
+    }
+
+    /// Takes note of a value that cannot be held. After `Ok` the caller puts NULL in its place.
+    pub(crate) fn meet(&mut self, column: &str, value: &str, why: &str) -> Result<()> {
+        match self.rule {
+            Unrepresentable::Null => {
+                self.nulled = self.nulled.saturating_add(1);
+                Ok(())
+            }
+            Unrepresentable::Fail => Err(Error::new(
+                ErrorKind::QueryFailed,
+                format!(
+                    "column `{column}` of `{}` has the value `{value}`: {why}; `--unrepresentable null` puts NULL in \
+                     its place, a view can turn it into something else",
+                    self.table
+                ),
+            )),
+        }
+    }
+}
+
+/// The source at `url`.
+pub async fn open(url: &str, options: ReadOptions) -> Result<Box<dyn Source>> {
+    match url.split_once("://").map(|(scheme, _)| scheme) {
+        Some("sqlite") => sqlite::open(url, options).await,
+        Some("postgres" | "postgresql") => postgres::open(url, options).await,
+        Some("mysql" | "mariadb") => mysql::open(url, options).await,
+        _ => Err(Error::invalid_request(
+            "a source is `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, `mysql://…` or `sqlite://FILE`",
+        )),
+    }
+}
+
+impl fmt::Debug for dyn Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("url", &self.redacted_url()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,262 @@
+//! MySQL and MariaDB as a source: one read-only transaction with a consistent snapshot on one connection.
+//!
+//! What a column becomes is in `types`, how a row becomes Arrow is in `read`; this file connects, opens the point in
+//! time and lists the tables. The snapshot holds for InnoDB; a table of an engine without transactions (MyISAM, Aria)
+//! is read as it is at the moment of reading, since the server knows no older state of it.
+
+mod read;
+mod types;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow_schema::Schema;
+use async_trait::async_trait;
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
+use tokio::sync::mpsc::Sender;
+use url::Url;
+
+use self::types::{Declared, Mapped};
+use super::pattern::{self, Found};
+use super::{ReadOptions, ReadSummary, Snapshot, Source, SourceTable, Unfit};
+use crate::error::{Error, ErrorKind, Result};
+
+const CONNECT_WITHIN: Duration = Duration::from_secs(15);
+
+/// The session speaks UTC and UTF-8, and no mode of the server changes what a value looks like
+/// (`PAD_CHAR_TO_FULL_LENGTH` would add spaces). The transaction comes last: it is the point that all reads see.
+const SESSION: [&str; 5] = [
+    "SET time_zone = '+00:00'",
+    "SET NAMES utf8mb4",
+    "SET sql_mode = ''",
+    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+];
+
+/// The server's own schemas are not tables of anybody; sequences and temporary tables have no rows to bring in.
+const TABLES: &str = "SELECT table_schema, table_name, table_type, table_rows FROM information_schema.tables \
+     WHERE table_schema NOT IN ('information_schema', 'performance_schema', 'mysql', 'sys') \
+       AND table_type IN ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED') \
+     ORDER BY table_schema, table_name";
+
+/// The comparison ignores case here, so the exact names are compared again on this side.
+const COLUMNS: &str = "SELECT table_schema, table_name, column_name, data_type, column_type, is_nullable, \
+       numeric_precision, numeric_scale, character_set_name \
+     FROM information_schema.columns WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position";
+
+/// A server that answered once.
+struct MySql {
+    options: MySqlConnectOptions,
+    /// Without the password, as it may be shown.
+    shown: String,
+    database: Option<String>,
+    reading: ReadOptions,
+}
+
+/// One open transaction and the tables that were asked for.
+struct Point {
+    connection: MySqlConnection,
+    tables: Vec<SourceTable>,
+    /// The columns of each of `tables`, in the same order.
+    columns: Vec<Vec<Mapped>>,
+    reading: ReadOptions,
+}
+
+/// A table as the server lists it.
+struct Listed {
+    schema: String,
+    name: String,
+    is_view: bool,
+    estimate: Option<u64>,
+}
+
+/// The server at `url`, after it has let us in once: a wrong address or password is told before any work.
+pub(super) async fn open(url: &str, reading: ReadOptions) -> Result<Box<dyn Source>> {
+    let source = MySql::parse(url, reading)?;
+    let connection = source.connect().await?;
+    // The server drops a session that goes away too: a failed farewell changes nothing.
+    let _ = connection.close().await;
+    Ok(Box::new(source))
+}
+
+#[async_trait]
+impl Source for MySql {
+    async fn snapshot(&self, tables: &[String]) -> Result<Box<dyn Snapshot>> {
+        let mut connection = self.connect().await?;
+        for statement in SESSION {
+            connection.execute(statement).await.map_err(|error| self.refused("open a snapshot", error))?;
+        }
+        let (tables, columns) = self.list(&mut connection, tables).await?;
+        Ok(Box::new(Point { connection, tables, columns, reading: self.reading }))
+    }
+
+    fn redacted_url(&self) -> String {
+        self.shown.clone()
+    }
+}
+
+#[async_trait]
+impl Snapshot for Point {
+    fn tables(&self) -> &[SourceTable] {
+        &self.tables
+    }
+
+    async fn read(&mut self, table: &SourceTable, batches: Sender<RecordBatch>) -> Result<ReadSummary> {
+        if let Some(problem) = &table.problem {
+            return Err(Error::invalid_request(problem.clone()));
+        }
+        let is_it = |known: &SourceTable| known.name == table.name && known.schema_name == table.schema_name;
+        let known = self.tables.iter().zip(&self.columns).find(|(known, _)| is_it(known));
+        let Some((known, columns)) = known else {
+            return Err(Error::not_found("table of the source", &table.name));
+        };
+        let mut unfit = Unfit::new(&known.name, &self.reading);
+        let rows =
+            read::rows(&mut self.connection, known, columns, &self.reading, &mut unfit, batches).await?;
+        Ok(ReadSummary { rows, nulled: unfit.nulled })
+    }
+}
+
+impl MySql {
+    /// Nothing of a URL that cannot be read is repeated: any part of it may be the password.
+    fn parse(url: &str, reading: ReadOptions) -> Result<Self> {
+        let bad = || {
+            Error::invalid_request("the source is not of the form `mysql://USER:PASSWORD@HOST:PORT/DATABASE`")
+        };
+        let rest = url.strip_prefix("mysql://").or_else(|| url.strip_prefix("mariadb://")).ok_or_else(bad)?;
+        let mut parsed = Url::parse(&format!("mysql://{rest}")).map_err(|_| bad())?;
+        if parsed.host_str().is_none_or(str::is_empty) {
+            return Err(bad());
+        }
+        // The session is set up in `SESSION`, so that all of it is in one place.
+        let options = MySqlConnectOptions::from_url(&parsed)
+            .map_err(|_| bad())?
+            .pipes_as_concat(false)
+            .no_engine_substitution(false)
+            .set_names(false)
+            .timezone(None)
+            .statement_cache_capacity(0)
+            .disable_statement_logging();
+        if parsed.password().is_some() {
+            parsed.set_password(None).map_err(|()| bad())?;
+        }
+        let database = options.get_database().map(str::to_owned);
+        Ok(Self { options, shown: parsed.into(), database, reading })
+    }
+
+    async fn connect(&self) -> Result<MySqlConnection> {
+        match tokio::time::timeout(CONNECT_WITHIN, self.options.connect()).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(error)) => Err(self.refused("connect", error)),
+            Err(elapsed) => {
+                let seconds = CONNECT_WITHIN.as_secs();
+                let detail =
+                    format!("cannot connect to {}: no answer within {seconds} seconds", self.place());
+                Err(Error::unavailable(detail, elapsed))
+            }
+        }
+    }
+
+    /// The tables that `patterns` mean, each with its columns.
+    async fn list(
+        &self,
+        connection: &mut MySqlConnection,
+        patterns: &[String],
+    ) -> Result<(Vec<SourceTable>, Vec<Vec<Mapped>>)> {
+        let failed = |error| self.refused("list the tables", error);
+        let rows = sqlx::query(TABLES).fetch_all(&mut *connection).await.map_err(failed)?;
+        let listed = rows.iter().map(listed).collect::<Result<Vec<_>>>()?;
+        let found = listed
+            .iter()
+            .map(|table| Found { schema: Some(table.schema.clone()), name: table.name.clone() })
+            .collect();
+        let chosen = pattern::choose(found, patterns, self.database.as_deref())?;
+        let is_chosen = |table: &&Listed| {
+            chosen.iter().any(|one| one.name == table.name && one.schema.as_deref() == Some(&table.schema))
+        };
+        let (mut tables, mut all_columns) = (Vec::new(), Vec::new());
+        for table in listed.iter().filter(is_chosen) {
+            let query = sqlx::query(COLUMNS).bind(&table.schema).bind(&table.name);
+            let rows = query.fetch_all(&mut *connection).await.map_err(failed)?;
+            let (table, columns) = described(table, &rows)?;
+            tables.push(table);
+            all_columns.push(columns);
+        }
+        Ok((tables, all_columns))
+    }
+
+    fn place(&self) -> String {
+        match self.options.get_socket() {
+            Some(path) => format!("`{}`", path.display()),
+            None => format!("`{}:{}`", self.options.get_host(), self.options.get_port()),
+        }
+    }
+
+    /// The server's own words about a refusal hold the user and the address, never the password.
+    fn refused(&self, what: &str, error: sqlx::Error) -> Error {
+        let place = self.place();
+        let action =
+            if what == "connect" { format!("connect to {place}") } else { format!("{what} of {place}") };
+        Error::unavailable(format!("cannot {action}: {}", read::words(&error)), error)
+    }
+}
+
+fn listed(row: &MySqlRow) -> Result<Listed> {
+    Ok(Listed {
+        schema: read::text(row, 0)?.unwrap_or_default(),
+        name: read::text(row, 1)?.unwrap_or_default(),
+        is_view: read::text(row, 2)?.is_some_and(|kind| kind == "VIEW"),
+        estimate: read::number(row, 3)?,
+    })
+}
+
+/// A table from the rows of [`COLUMNS`]. One with a column that cannot be held keeps its place, with the reason.
+fn described(listed: &Listed, rows: &[MySqlRow]) -> Result<(SourceTable, Vec<Mapped>)> {
+    let mut columns = Vec::new();
+    let mut problem = None;
+    for row in rows {
+        let named = |index| read::text(row, index).map(Option::unwrap_or_default);
+        if named(0)? != listed.schema || named(1)? != listed.name {
+            continue;
+        }
+        let declared = Declared {
+            name: named(2)?,
+            data_type: named(3)?.to_ascii_lowercase(),
+            column_type: named(4)?.to_ascii_lowercase(),
+            // What a view says about NULL is a guess of the server's.
+            nullable: listed.is_view || named(5)? != "NO",
+            precision: read::number(row, 6)?,
+            scale: read::number(row, 7)?,
+            charset: read::text(row, 8)?,
+        };
+        match types::map(&declared) {
+            Ok(mapped) => columns.push(mapped),
+            Err(reason) => problem = problem.or(Some(reason)),
+        }
+    }
+    if columns.is_empty() && problem.is_none() {
+        problem =
+            Some(format!("the server shows no columns of `{}`; a view of it may be broken", listed.name));
+    }
+    let fields = columns.iter().map(|column| column.field.clone()).collect::<Vec<_>>();
+    let table = SourceTable {
+        schema_name: Some(listed.schema.clone()),
+        name: listed.name.clone(),
+        schema: Arc::new(Schema::new(fields)),
+        estimate: listed.estimate,
+        problem,
+    };
+    Ok((table, columns))
+}
+
+/// A failure in the middle of a table: the server's words when it has any.
+fn broken(table: &str, error: sqlx::Error) -> Error {
+    let detail = format!("cannot read `{table}`: {}", read::words(&error));
+    let kind = match error {
+        sqlx::Error::Database(_) => ErrorKind::QueryFailed,
+        _ => ErrorKind::Unavailable,
+    };
+    Error::new(kind, detail).with_source(error)
+}

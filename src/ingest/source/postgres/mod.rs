@@ -1,0 +1,231 @@
+//! PostgreSQL as a source: one read-only transaction, and `COPY` in binary straight into Arrow.
+//!
+//! What a column becomes is in `types`, the bytes are read in `copy` and `column`; this file connects, opens the point
+//! in time and lists the tables.
+
+mod column;
+mod copy;
+mod types;
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow_schema::Schema;
+use async_trait::async_trait;
+use futures::TryStreamExt;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
+use sqlx::{ConnectOptions, Connection, Executor, Row};
+use tokio::sync::mpsc::Sender;
+use url::Url;
+
+use self::copy::Decoder;
+use self::types::{Declared, Mapped, quoted};
+use super::pattern::{Found, choose};
+use super::{ReadOptions, ReadSummary, Snapshot, Source, SourceTable};
+use crate::error::{Error, ErrorKind, Result};
+
+const CONNECT_WITHIN: Duration = Duration::from_secs(15);
+
+/// Text forms that keep every value, and the point that all reads see.
+const SESSION: [&str; 5] = [
+    "SET timezone = 'UTC'",
+    "SET intervalstyle = 'iso_8601'",
+    "SET datestyle = 'ISO'",
+    "SET extra_float_digits = 3",
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+];
+
+/// Tables, views, materialized views, partitioned and foreign tables; a partition is read with its table.
+const TABLES: &str = "SELECT n.nspname::text, c.relname::text, c.oid::int8, c.reltuples::int8 \
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+     WHERE c.relkind IN ('r', 'v', 'm', 'p', 'f') AND NOT c.relispartition \
+       AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%' \
+     ORDER BY 1, 2";
+
+/// Each column with the type that its domain, if it has one, is over in the end.
+const COLUMNS: &str = "WITH RECURSIVE base (attnum, oid, typmod) AS ( \
+       SELECT attnum, atttypid, atttypmod FROM pg_attribute \
+       WHERE attrelid = $1::int8::oid AND attnum > 0 AND NOT attisdropped \
+       UNION ALL \
+       SELECT base.attnum, t.typbasetype, t.typtypmod FROM base JOIN pg_type t ON t.oid = base.oid \
+       WHERE t.typtype = 'd') \
+     SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), t.typname::text, t.typtype::text, base.typmod, \
+       e.typname::text, e.typtype::text, a.attnotnull \
+     FROM base JOIN pg_type t ON t.oid = base.oid AND t.typtype <> 'd' \
+     JOIN pg_attribute a ON a.attrelid = $1::int8::oid AND a.attnum = base.attnum \
+     LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A' \
+     ORDER BY a.attnum";
+
+/// A server that answered once.
+struct Postgres {
+    options: PgConnectOptions,
+    /// Without the password, as it may be shown.
+    shown: String,
+    reading: ReadOptions,
+}
+
+/// One open transaction and the tables that were asked for.
+struct Point {
+    connection: PgConnection,
+    tables: Vec<SourceTable>,
+    /// The columns of each of `tables`, in the same order.
+    columns: Vec<Vec<Mapped>>,
+    reading: ReadOptions,
+}
+
+/// The server at `url`, after it has let us in once: a wrong address or password is told before any work.
+pub(super) async fn open(url: &str, reading: ReadOptions) -> Result<Box<dyn Source>> {
+    let wrong =
+        || Error::invalid_request("a PostgreSQL source is `postgres://USER:PASSWORD@HOST:PORT/DATABASE`");
+    let mut shown = Url::parse(url).map_err(|_| wrong())?;
+    let options = PgConnectOptions::from_str(url).map_err(|_| wrong())?.disable_statement_logging();
+    if shown.password().is_some() {
+        shown.set_password(None).map_err(|()| wrong())?;
+    }
+    shown.set_query(None);
+    let source = Postgres { options, shown: shown.to_string(), reading };
+    let connection = source.connect().await?;
+    // The server drops a session that goes away too: a failed farewell changes nothing.
+    let _ = connection.close().await;
+    Ok(Box::new(source))
+}
+
+impl Postgres {
+    async fn connect(&self) -> Result<PgConnection> {
+        let place = format!("{}:{}", self.options.get_host(), self.options.get_port());
+        match tokio::time::timeout(CONNECT_WITHIN, PgConnection::connect_with(&self.options)).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(fault)) => {
+                Err(Error::unavailable(format!("cannot connect to `{place}`: {}", reason(&fault)), fault))
+            }
+            Err(_) => Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("cannot connect to `{place}`: it does not answer"),
+            )),
+        }
+    }
+}
+
+#[async_trait]
+impl Source for Postgres {
+    async fn snapshot(&self, tables: &[String]) -> Result<Box<dyn Snapshot>> {
+        let mut connection = self.connect().await?;
+        for statement in SESSION {
+            connection.execute(statement).await.map_err(read_failed)?;
+        }
+        let listed = connection.fetch_all(TABLES).await.map_err(read_failed)?;
+        let found = listed.iter().map(found).collect::<Result<Vec<_>>>()?;
+        let chosen = choose(found.iter().map(|(table, ..)| table.clone()).collect(), tables, Some("public"))?;
+        let mut point = Point { connection, tables: Vec::new(), columns: Vec::new(), reading: self.reading };
+        for (table, oid, estimate) in found.into_iter().filter(|(table, ..)| chosen.contains(table)) {
+            point.add(table, oid, estimate).await?;
+        }
+        Ok(Box::new(point))
+    }
+
+    fn redacted_url(&self) -> String {
+        self.shown.clone()
+    }
+}
+
+fn found(row: &PgRow) -> Result<(Found, i64, i64)> {
+    let table = Found {
+        schema: Some(row.try_get(0).map_err(read_failed)?),
+        name: row.try_get(1).map_err(read_failed)?,
+    };
+    Ok((table, row.try_get(2).map_err(read_failed)?, row.try_get(3).map_err(read_failed)?))
+}
+
+impl Point {
+    async fn add(&mut self, table: Found, oid: i64, estimate: i64) -> Result<()> {
+        let rows =
+            sqlx::query(COLUMNS).bind(oid).fetch_all(&mut self.connection).await.map_err(read_failed)?;
+        let (mut columns, mut problem) = (Vec::with_capacity(rows.len()), None);
+        for row in &rows {
+            match declared(row)?.mapped() {
+                Ok(column) => columns.push(column),
+                Err(reason) => problem = problem.or(Some(reason)),
+            }
+        }
+        self.tables.push(SourceTable {
+            schema_name: table.schema,
+            name: table.name,
+            schema: Arc::new(Schema::new(
+                columns.iter().map(|column| column.field.clone()).collect::<Vec<_>>(),
+            )),
+            // The server says -1 for a table that it has never looked at.
+            estimate: u64::try_from(estimate).ok(),
+            problem,
+        });
+        self.columns.push(columns);
+        Ok(())
+    }
+}
+
+fn declared(row: &PgRow) -> Result<Declared> {
+    let element: (Option<String>, Option<String>) =
+        (row.try_get(5).map_err(read_failed)?, row.try_get(6).map_err(read_failed)?);
+    Ok(Declared {
+        name: row.try_get(0).map_err(read_failed)?,
+        shown: row.try_get(1).map_err(read_failed)?,
+        type_name: row.try_get(2).map_err(read_failed)?,
+        type_type: row.try_get(3).map_err(read_failed)?,
+        typmod: row.try_get(4).map_err(read_failed)?,
+        element: element.0.zip(element.1),
+        required: row.try_get(7).map_err(read_failed)?,
+    })
+}
+
+#[async_trait]
+impl Snapshot for Point {
+    fn tables(&self) -> &[SourceTable] {
+        &self.tables
+    }
+
+    async fn read(&mut self, table: &SourceTable, batches: Sender<RecordBatch>) -> Result<ReadSummary> {
+        let is_it = |one: &SourceTable| one.schema_name == table.schema_name && one.name == table.name;
+        let at = self.tables.iter().position(is_it).unwrap_or(usize::MAX);
+        let Some(columns) = self.columns.get(at) else {
+            return Err(Error::not_found("table of the snapshot", &table.name));
+        };
+        let selected = columns.iter().map(|column| column.select.as_str()).collect::<Vec<_>>().join(", ");
+        let schema = table.schema_name.as_deref().unwrap_or("public");
+        let from = format!("{}.{}", quoted(schema), quoted(&table.name));
+        let statement = format!("COPY (SELECT {selected} FROM {from}) TO STDOUT (FORMAT binary)");
+        let mut decoder = Decoder::new(&table.name, Arc::clone(&table.schema), columns, self.reading);
+        let mut stream = self.connection.copy_out_raw(&statement).await.map_err(read_failed)?;
+        while let Some(bytes) = stream.try_next().await.map_err(read_failed)? {
+            decoder.give(&bytes);
+            while decoder.advance()? {
+                if let Some(batch) = decoder.batch()?
+                    && batches.send(batch).await.is_err()
+                {
+                    return Ok(decoder.summary());
+                }
+            }
+        }
+        if !decoder.ended {
+            return Err(Error::new(ErrorKind::Unavailable, "the source broke off in the middle of a table"));
+        }
+        if let Some(batch) = decoder.batch()? {
+            let _ = batches.send(batch).await;
+        }
+        Ok(decoder.summary())
+    }
+}
+
+fn read_failed(fault: sqlx::Error) -> Error {
+    Error::new(ErrorKind::Unavailable, format!("the source could not be read: {}", reason(&fault)))
+        .with_source(fault)
+}
+
+/// What the server or the network said, without anything of ours.
+fn reason(fault: &sqlx::Error) -> String {
+    match fault {
+        sqlx::Error::Database(database) => database.message().to_owned(),
+        sqlx::Error::Io(io) => io.to_string(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,6 @@
+//! What is brought in from each kind of database, value by value, from a real server.
+
+mod mysql;
+mod postgres;
+mod read;
+mod sqlite;

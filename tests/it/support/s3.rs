@@ -1,0 +1,101 @@
+//! A real S3 endpoint inside the test process: signed requests, buckets as folders, a free port.
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use lakegate::config::LakeConfig;
+use lakegate::lake::Lake;
+use object_store::aws::AmazonS3Builder;
+use s3s::access::{S3Access, S3AccessContext};
+use s3s::auth::SimpleAuth;
+use s3s::service::S3ServiceBuilder;
+use s3s::{S3Result, s3_error};
+use s3s_fs::FileSystem;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub const ACCESS_KEY: &str = "AKIALAKEGATETEST";
+pub const SECRET_KEY: &str = "a-secret-that-signs-every-request";
+
+/// The endpoint; it stops with the value.
+pub struct S3 {
+    pub endpoint: String,
+    folder: TempDir,
+    server: JoinHandle<()>,
+}
+
+impl S3 {
+    /// An endpoint with one empty bucket.
+    pub async fn start(bucket: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join(bucket)).unwrap();
+        let mut service = S3ServiceBuilder::new(FileSystem::new(folder.path()).unwrap());
+        service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+        service.set_access(ExistingBuckets(folder.path().to_owned()));
+        let service = service.build();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let service = service.clone();
+                tokio::spawn(async move {
+                    let connection = Builder::new(TokioExecutor::new());
+                    let _ = connection.serve_connection(TokioIo::new(socket), service).await;
+                });
+            }
+        });
+        Self { endpoint, folder, server }
+    }
+
+    /// Where the buckets lie as folders.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// How a lake in `root` reaches this endpoint.
+    pub fn config(&self, root: &str) -> LakeConfig {
+        LakeConfig {
+            root: root.to_owned(),
+            endpoint: Some(self.endpoint.clone()),
+            region: Some("us-east-1".to_owned()),
+            path_style: true,
+            allow_http: true,
+        }
+    }
+
+    /// A lake in `root` with the right credentials.
+    pub fn lake(&self, root: &str) -> Lake {
+        self.lake_as(root, SECRET_KEY)
+    }
+
+    /// A lake in `root` with any secret.
+    pub fn lake_as(&self, root: &str, secret: &str) -> Lake {
+        let s3 = AmazonS3Builder::new().with_access_key_id(ACCESS_KEY).with_secret_access_key(secret);
+        Lake::with_s3(&self.config(root), s3).unwrap()
+    }
+}
+
+/// Signed requests to buckets that exist: the file system behind would make a missing one on the way.
+struct ExistingBuckets(PathBuf);
+
+#[async_trait]
+impl S3Access for ExistingBuckets {
+    async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
+        if context.credentials().is_none() {
+            return Err(s3_error!(AccessDenied, "the request is not signed"));
+        }
+        match context.s3_path().get_bucket_name() {
+            Some(bucket) if !self.0.join(bucket).is_dir() => Err(s3_error!(NoSuchBucket)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
