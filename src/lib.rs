@@ -1,5 +1,6 @@
 //! lakegate: a governed SQL gateway for data lakes.
 
+pub mod app;
 pub mod audit;
 pub mod catalog;
 pub mod config;
@@ -8,4 +9,5 @@ pub mod identity;
 pub mod ingest;
 pub mod lake;
 pub mod policy;
+pub mod query;
 pub mod store;

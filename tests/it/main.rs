@@ -10,6 +10,7 @@
 )]
 
 mod audit_sink;
+mod barrier;
 mod config;
 mod decisions;
 mod identity;

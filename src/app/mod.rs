@@ -1,0 +1,137 @@
+//! Everything that requests share, and the only place that wires concrete types.
+
+pub mod policy;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use crate::audit::sink::AuditSink;
+use crate::config::Config;
+use crate::error::Result;
+use crate::identity::Authenticator;
+use crate::lake::Lake;
+use crate::policy::compile::Index;
+use crate::policy::principal::{Identity, Principal};
+use crate::query::engine::Engine;
+use crate::store::Store;
+use crate::store::record::{Change, State};
+
+/// How often a node looks whether somebody else has changed the policy.
+const FOLLOW: Duration = Duration::from_millis(250);
+
+/// The handles of a running gateway.
+#[derive(Debug)]
+pub struct App {
+    pub config: Config,
+    pub store: Store,
+    pub lake: Lake,
+    pub audit: AuditSink,
+    pub authenticator: Authenticator,
+    pub engine: Engine,
+    governance: ArcSwap<Governance>,
+}
+
+/// The catalog and the policy of one policy version: immutable, and swapped as a whole.
+#[derive(Debug)]
+pub struct Governance {
+    pub state: State,
+    pub index: Index,
+}
+
+impl Governance {
+    fn of(state: State) -> Arc<Self> {
+        Arc::new(Self { index: Index::new(state.policy()), state })
+    }
+}
+
+impl App {
+    /// Connects to everything that `config` names, brings the store up to date, and starts to follow it.
+    pub async fn build(config: Config) -> Result<Arc<Self>> {
+        let store = Store::connect(&config.store.url).await?;
+        store.migrate().await?;
+        let audit = audit_into(&store);
+        let lake = Lake::new(&config.lake)?;
+        let engine = Engine::new(&config.limits, Some(lake.registry()))?;
+        let app = Arc::new(Self {
+            authenticator: Authenticator::new(&config.auth).await?,
+            governance: ArcSwap::new(Governance::of(store.load().await?)),
+            config,
+            store,
+            lake,
+            audit,
+            engine,
+        });
+        tokio::spawn(follow(Arc::downgrade(&app)));
+        Ok(app)
+    }
+
+    /// The catalog and the policy now in force on this node.
+    pub fn state(&self) -> Arc<Governance> {
+        self.governance.load_full()
+    }
+
+    /// Takes up what the store now holds.
+    pub async fn refresh(&self) -> Result<()> {
+        let state = self.store.load().await?;
+        // Two refreshes may overlap: the newer state stays, whichever was read first.
+        self.governance.rcu(|current| {
+            if current.state.version > state.version {
+                Arc::clone(current)
+            } else {
+                Governance::of(state.clone())
+            }
+        });
+        Ok(())
+    }
+
+    /// Makes `changes` in the store, all or none; they are in force on this node when this returns.
+    pub async fn commit(&self, actor: &str, changes: Vec<Change>) -> Result<i64> {
+        let version = self.store.commit(actor, changes).await?;
+        self.refresh().await?;
+        Ok(version)
+    }
+
+    /// As [`App::commit`], but only while the policy version is still `expected`.
+    pub async fn commit_if(&self, actor: &str, expected: i64, changes: Vec<Change>) -> Result<i64> {
+        let version = self.store.commit_if(actor, Some(expected), changes).await?;
+        self.refresh().await?;
+        Ok(version)
+    }
+
+    /// Whether `identity` manages catalog and policy. An administrator has no data access without a grant.
+    pub fn is_administrator(&self, identity: &Identity) -> bool {
+        self.config.auth.administrators.iter().any(|principal| match principal {
+            Principal::User(name) => *name == identity.user,
+            Principal::Group(name) => identity.groups.contains(name),
+            Principal::Role(name) => self.state().index.roles_of(identity).contains(name),
+            Principal::Public => true,
+        })
+    }
+}
+
+/// A sink whose events are kept in `store`.
+pub fn audit_into(store: &Store) -> AuditSink {
+    let store = store.clone();
+    AuditSink::new(move |events| {
+        let store = store.clone();
+        Box::pin(async move { store.record(&events).await })
+    })
+}
+
+/// Follows changes that the command line or another node makes, for as long as the app lives.
+async fn follow(app: std::sync::Weak<App>) {
+    loop {
+        tokio::time::sleep(FOLLOW).await;
+        let Some(app) = app.upgrade() else { return };
+        let outcome = match app.store.policy_version().await {
+            Ok(version) if version == app.state().state.version => continue,
+            Ok(_) => app.refresh().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = outcome {
+            tracing::error!(%error, "the policy store could not be read; the last known policy stays in force");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The last look at a finished plan: every scan of a guarded table sits under its own barrier, with its filter.
+//!
+//! The optimizers are the engine's, and they change with every release. This invariant does not depend on how they
+//! work: a plan that breaks it is not run, in release builds too.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::datasource::physical_plan::FileScanConfig;
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::filter::FilterExec;
+
+use super::physical::BarrierExec;
+
+/// A table of the query as the check knows it: where its files lie and whether its policy needs a barrier.
+#[derive(Debug, Clone)]
+pub struct Ground {
+    /// The object store's URL and the folder's path in it.
+    pub store: String,
+    pub folder: String,
+    pub needs_barrier: bool,
+}
+
+/// Goes through `plan` and says what is wrong with it, if anything is.
+pub fn check(plan: &Arc<dyn ExecutionPlan>, tables: &BTreeMap<String, Ground>) -> Result<(), String> {
+    walk(plan, None, false, tables)
+}
+
+fn walk(
+    node: &Arc<dyn ExecutionPlan>,
+    barrier: Option<&BarrierExec>,
+    filtered: bool,
+    tables: &BTreeMap<String, Ground>,
+) -> Result<(), String> {
+    if let Some(inner) = node.downcast_ref::<BarrierExec>() {
+        if let Some(outer) = barrier {
+            return Err(format!("the barrier of {} stands below that of {}", inner.table(), outer.table()));
+        }
+        return node.children().into_iter().try_for_each(|child| walk(child, Some(inner), false, tables));
+    }
+    let filtered = filtered || node.downcast_ref::<FilterExec>().is_some();
+    if node.children().is_empty() {
+        return leaf(node, barrier, filtered, tables);
+    }
+    node.children().into_iter().try_for_each(|child| walk(child, barrier, filtered, tables))
+}
+
+fn leaf(
+    node: &Arc<dyn ExecutionPlan>,
+    barrier: Option<&BarrierExec>,
+    filtered: bool,
+    tables: &BTreeMap<String, Ground>,
+) -> Result<(), String> {
+    let Some(scan) = node
+        .downcast_ref::<DataSourceExec>()
+        .and_then(|source| source.data_source().downcast_ref::<FileScanConfig>())
+    else {
+        return unknown_leaf(node, barrier);
+    };
+    let filtered = filtered || scan.file_source.filter().is_some();
+    for file in scan.file_groups.iter().flat_map(|group| group.iter()) {
+        let path = file.object_meta.location.as_ref();
+        let Some((name, ground)) = owner(tables, scan.object_store_url.as_str(), path) else {
+            return Err(format!("a scan reads `{path}`, which is of no table of the query"));
+        };
+        match barrier {
+            None if ground.needs_barrier => return Err(format!("a scan of {name} has no barrier")),
+            Some(barrier) if barrier.table() != name => {
+                return Err(format!("a scan of {name} stands below the barrier of {}", barrier.table()));
+            }
+            _ => {}
+        }
+    }
+    match barrier {
+        Some(barrier) if barrier.filters_rows() && !filtered => {
+            Err(format!("the scan of {} lost its row filter", barrier.table()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A leaf that reads no files of ours: made by the query itself, such as `VALUES`. Below a barrier only an empty one
+/// is known to be right.
+fn unknown_leaf(node: &Arc<dyn ExecutionPlan>, barrier: Option<&BarrierExec>) -> Result<(), String> {
+    const MADE_BY_QUERY: [&str; 7] = [
+        "EmptyExec",
+        "PlaceholderRowExec",
+        "DataSourceExec",
+        "WorkTableExec",
+        "LazyMemoryExec",
+        "DescribeExec",
+        "GenerateSeriesExec",
+    ];
+    match barrier {
+        Some(_) if node.downcast_ref::<EmptyExec>().is_some() => Ok(()),
+        None if MADE_BY_QUERY.contains(&node.name()) => Ok(()),
+        Some(barrier) => {
+            Err(format!("an unknown `{}` stands below the barrier of {}", node.name(), barrier.table()))
+        }
+        None => Err(format!("an unknown `{}` reads something", node.name())),
+    }
+}
+
+fn owner<'a>(
+    tables: &'a BTreeMap<String, Ground>,
+    store: &str,
+    path: &str,
+) -> Option<(&'a String, &'a Ground)> {
+    tables.iter().find(|(_, ground)| {
+        ground.store == store
+            && path
+                .strip_prefix(ground.folder.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || ground.folder.is_empty())
+    })
+}

@@ -1,0 +1,238 @@
+//! A policy's expression as the engine knows it: parsed, checked and bound to its table, with the reader's values in
+//! it as constants.
+//!
+//! Names are looked up in the guarded table alone. What the reader brings (name, roles, attributes) becomes a literal
+//! in the syntax tree and is never text that is parsed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::DFSchema;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::{Expr, ExprSchemable, Volatility};
+use datafusion::sql::parser::DFParserBuilder;
+use datafusion::sql::sqlparser::ast::{
+    self, Array, CastKind, Expr as Syntax, ExprWithAlias, FunctionArg, FunctionArgExpr, FunctionArguments,
+    Value, visit_expressions, visit_expressions_mut,
+};
+
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+
+use crate::app::App;
+use crate::error::{Error, ErrorKind, Result};
+use crate::policy::compile::Index;
+use crate::policy::model::Target;
+use crate::policy::principal::Identity;
+
+/// What an expression may ask of the reader.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    pub identity: &'a Identity,
+    pub index: &'a Index,
+}
+
+/// The boolean expression `text` over `schema`, for `reader`.
+pub fn condition(
+    text: &str,
+    schema: &DFSchema,
+    reader: &Reader<'_>,
+    session: &SessionState,
+) -> Result<Expr, String> {
+    let mut syntax = parse(text)?;
+    substitute(&mut syntax.expr, reader)?;
+    let expr = session.create_logical_expr_from_sql_expr(syntax, schema).map_err(|fault| plain(&fault))?;
+    refuse_what_is_not_a_rule(&expr)?;
+    match expr.get_type(schema).map_err(|fault| plain(&fault))? {
+        DataType::Boolean | DataType::Null => Ok(expr),
+        other => Err(format!("it gives {other}, and a row rule must give a boolean")),
+    }
+}
+
+/// Checks a row rule before it is saved: that it can be one, and that it fits every table it is for, as far as there
+/// are any. Its table may come later; a rule that does not fit it then makes the table fail closed.
+pub fn check_rows_expression(app: &App, target: &Target, text: &str) -> Result<()> {
+    let refused = |reason: String| {
+        Error::invalid_request(format!("the expression `{text}` cannot be a row rule: {reason}"))
+    };
+    parse(text).map_err(refused)?;
+    let governance = app.state();
+    let nobody = Identity { user: String::new(), groups: BTreeSet::new(), attributes: BTreeMap::new() };
+    let reader = Reader { identity: &nobody, index: &governance.index };
+    for (name, table) in &governance.state.tables {
+        let is_meant = match target {
+            Target::Table(meant) => meant == name,
+            Target::AllTables(database) => *database == name.database,
+            Target::Database(_) => false,
+        };
+        if is_meant {
+            let schema = DFSchema::try_from(table.value.schema.as_ref().clone()).map_err(Error::internal)?;
+            condition(text, &schema, &reader, app.engine.bare())
+                .map_err(|reason| refused(format!("{reason} (on `{name}`)")))?;
+        }
+    }
+    Ok(())
+}
+
+/// The refusal of a query whose policy no longer fits its table. The reader learns no expression.
+pub fn no_longer_fits(table: &str, text: &str, reason: &str) -> Error {
+    Error::new(
+        ErrorKind::PolicyInvalid,
+        format!("a policy of `{table}` no longer fits the table; ask an administrator"),
+    )
+    .with_source(format!("`{text}` on {table}: {reason}"))
+}
+
+fn parse(text: &str) -> Result<ExprWithAlias, String> {
+    let tokens = Tokenizer::new(&GenericDialect {}, text)
+        .tokenize_with_location()
+        .map_err(|fault| fault.to_string())?;
+    let mut parser =
+        DFParserBuilder::new(without_empty_calls(tokens)).build().map_err(|fault| plain(&fault))?;
+    let syntax = parser.parse_into_expr().map_err(|fault| plain(&fault))?;
+    if syntax.alias.is_some() {
+        return Err("it has an alias".to_owned());
+    }
+    let found = visit_expressions(&syntax.expr, |part| match part {
+        Syntax::Subquery(_) | Syntax::Exists { .. } | Syntax::InSubquery { .. } => {
+            ControlFlow::Break("a subquery is not possible in a rule")
+        }
+        Syntax::Value(value) if matches!(value.value, Value::Placeholder(_)) => {
+            ControlFlow::Break("a parameter is not possible in a rule")
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    match found {
+        ControlFlow::Break(reason) => Err(reason.to_owned()),
+        ControlFlow::Continue(()) => Ok(syntax),
+    }
+}
+
+/// The parser knows `current_user` as a word without brackets; rules write it as the function that it is.
+fn without_empty_calls(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut kept: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    let mut tokens =
+        tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).peekable();
+    while let Some(token) = tokens.next() {
+        let is_current_user =
+            matches!(&token.token, Token::Word(word) if word.keyword == Keyword::CURRENT_USER);
+        kept.push(token);
+        if is_current_user && tokens.next_if(|next| next.token == Token::LParen).is_some() {
+            // Arguments are left where they are: the parser then refuses them.
+            tokens.next_if(|next| next.token == Token::RParen);
+        }
+    }
+    kept
+}
+
+/// Puts constants in the place of `current_user()`, `is_member(…)`, `attr(…)` and `attr_list(…)`.
+fn substitute(syntax: &mut Syntax, reader: &Reader<'_>) -> Result<(), String> {
+    let outcome = visit_expressions_mut(syntax, |part| {
+        let Syntax::Function(function) = part else { return ControlFlow::Continue(()) };
+        match asked_of_reader(function, reader) {
+            Ok(Some(constant)) => *part = constant,
+            Ok(None) => {}
+            Err(reason) => return ControlFlow::Break(reason),
+        }
+        ControlFlow::Continue(())
+    });
+    match outcome {
+        ControlFlow::Break(reason) => Err(reason),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+fn asked_of_reader(function: &ast::Function, reader: &Reader<'_>) -> Result<Option<Syntax>, String> {
+    let name = function.name.to_string().to_lowercase();
+    match name.as_str() {
+        "current_user" => Ok(Some(text(&reader.identity.user))),
+        "is_member" => {
+            let group = text_argument(function)?;
+            let roles = reader.index.roles_of(reader.identity);
+            let is_member = roles.contains(&group) || reader.identity.groups.contains(&group);
+            Ok(Some(Syntax::value(Value::Boolean(is_member))))
+        }
+        "attr" => {
+            let value = reader.identity.attributes.get(&text_argument(function)?).and_then(as_text);
+            Ok(Some(value.map_or_else(null_text, |value| text(&value))))
+        }
+        "attr_list" => {
+            let values = match reader.identity.attributes.get(&text_argument(function)?) {
+                Some(serde_json::Value::Array(values)) => values.iter().filter_map(as_text).collect(),
+                Some(value) => as_text(value).into_iter().collect::<Vec<_>>(),
+                None => Vec::new(),
+            };
+            Ok(Some(text_list(&values)))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// An attribute as text: strings as they are, other JSON values as they are written, null as nothing.
+fn as_text(value: &serde_json::Value) -> Option<String> {
+    match value {
+        serde_json::Value::Null => None,
+        serde_json::Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+fn text(value: &str) -> Syntax {
+    Syntax::value(Value::SingleQuotedString(value.to_owned()))
+}
+
+fn cast(expr: Syntax, data_type: ast::DataType) -> Syntax {
+    Syntax::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type, array: false, format: None }
+}
+
+fn null_text() -> Syntax {
+    cast(Syntax::value(Value::Null), ast::DataType::Text)
+}
+
+/// Cast, so that an empty list has a type as well.
+fn text_list(values: &[String]) -> Syntax {
+    let list = Syntax::Array(Array { elem: values.iter().map(|value| text(value)).collect(), named: true });
+    cast(
+        list,
+        ast::DataType::Array(ast::ArrayElemTypeDef::SquareBracket(Box::new(ast::DataType::Text), None)),
+    )
+}
+
+fn text_argument(function: &ast::Function) -> Result<String, String> {
+    if let FunctionArguments::List(list) = &function.args
+        && let [FunctionArg::Unnamed(FunctionArgExpr::Expr(Syntax::Value(value)))] = list.args.as_slice()
+        && let Value::SingleQuotedString(text) = &value.value
+    {
+        return Ok(text.clone());
+    }
+    Err(format!("`{}` takes one text in quotes", function.name))
+}
+
+/// A rule must give the same answer for the same row every time, from the row and the reader alone.
+fn refuse_what_is_not_a_rule(expr: &Expr) -> Result<(), String> {
+    let mut reason = None;
+    expr.apply(|part| {
+        reason = match part {
+            Expr::AggregateFunction(_) => Some("an aggregate is not possible in a rule".to_owned()),
+            Expr::WindowFunction(_) => Some("a window function is not possible in a rule".to_owned()),
+            Expr::Exists(_) | Expr::InSubquery(_) | Expr::ScalarSubquery(_) => {
+                Some("a subquery is not possible in a rule".to_owned())
+            }
+            Expr::ScalarFunction(call) if call.func.signature().volatility != Volatility::Immutable => {
+                Some(format!("`{}` does not give the same answer every time", call.func.name()))
+            }
+            _ => None,
+        };
+        Ok(if reason.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })
+    .map_err(|fault| plain(&fault))?;
+    reason.map_or(Ok(()), Err)
+}
+
+fn plain(fault: &datafusion::common::DataFusionError) -> String {
+    let text = fault.strip_backtrace();
+    text.lines().next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,139 @@
+//! What the engine says when something fails, told to the person who asked.
+//!
+//! The engine's errors are easy to raise and weak to match on, so they are translated here, once, and nowhere else.
+//! What comes from below a barrier keeps no word of the engine: its text may hold values that the reader cannot see.
+
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::{DataFusionError, SchemaError};
+use datafusion::sql::sqlparser::parser::ParserError;
+
+use super::barrier::physical::BehindBarrier;
+use crate::error::{Error, ErrorKind};
+
+/// The engine's error as one of ours.
+pub fn translate(fault: DataFusionError) -> Error {
+    let (kind, detail) = describe(&fault);
+    match kind {
+        ErrorKind::Internal => Error::internal(fault),
+        _ => Error::new(kind, detail).with_source(fault),
+    }
+}
+
+/// A parser's complaint with its place, as `… at line 1, column 8`.
+pub fn syntax(fault: DataFusionError) -> Error {
+    match root(&fault) {
+        DataFusionError::SQL(parser, _) => Error::new(ErrorKind::SyntaxError, parser_text(parser)),
+        other => Error::new(ErrorKind::SyntaxError, tidy(&other.strip_backtrace())),
+    }
+}
+
+fn describe(fault: &DataFusionError) -> (ErrorKind, String) {
+    match root(fault) {
+        DataFusionError::SQL(parser, _) => (ErrorKind::SyntaxError, parser_text(parser)),
+        DataFusionError::SchemaError(schema, _) => describe_schema(schema),
+        DataFusionError::Plan(text)
+        | DataFusionError::Execution(text)
+        | DataFusionError::NotImplemented(text)
+        | DataFusionError::Configuration(text) => (ErrorKind::QueryFailed, tidy(text)),
+        DataFusionError::ArrowError(arrow, _) => describe_arrow(arrow),
+        DataFusionError::ResourcesExhausted(_) => (
+            ErrorKind::LimitExceeded,
+            "the query needs more memory than it may use; narrow it or ask for less at once".to_owned(),
+        ),
+        DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) | DataFusionError::ParquetError(_) => {
+            (ErrorKind::Unavailable, "a table's files could not be read; the log has the cause".to_owned())
+        }
+        DataFusionError::External(external) => describe_external(external.as_ref()),
+        _ => (ErrorKind::Internal, String::new()),
+    }
+}
+
+fn describe_schema(schema: &SchemaError) -> (ErrorKind, String) {
+    match schema {
+        SchemaError::FieldNotFound { field, .. } => {
+            (ErrorKind::ColumnNotFound, format!("column not found: `{}`", field.flat_name()))
+        }
+        SchemaError::AmbiguousReference { field } => (
+            ErrorKind::QueryFailed,
+            format!(
+                "column `{}` is in more than one table; write `TABLE.{}`",
+                field.flat_name(),
+                field.name()
+            ),
+        ),
+        SchemaError::DuplicateQualifiedField { name, .. }
+        | SchemaError::DuplicateUnqualifiedField { name } => {
+            (ErrorKind::QueryFailed, format!("column `{name}` appears twice; give one of them an alias"))
+        }
+    }
+}
+
+fn describe_arrow(arrow: &ArrowError) -> (ErrorKind, String) {
+    match arrow {
+        ArrowError::DivideByZero => (ErrorKind::QueryFailed, "divide by zero".to_owned()),
+        ArrowError::CastError(text)
+        | ArrowError::ParseError(text)
+        | ArrowError::ComputeError(text)
+        | ArrowError::InvalidArgumentError(text)
+        | ArrowError::ArithmeticOverflow(text)
+        | ArrowError::SchemaError(text)
+        | ArrowError::NotYetImplemented(text) => (ErrorKind::QueryFailed, tidy(text)),
+        ArrowError::ExternalError(external) => describe_external(external.as_ref()),
+        ArrowError::IoError(..) | ArrowError::ParquetError(_) => {
+            (ErrorKind::Unavailable, "a table's files could not be read; the log has the cause".to_owned())
+        }
+        _ => (ErrorKind::Internal, String::new()),
+    }
+}
+
+fn describe_external(external: &(dyn std::error::Error + Send + Sync + 'static)) -> (ErrorKind, String) {
+    if let Some(behind) = external.downcast_ref::<BehindBarrier>() {
+        return match describe(&behind.source) {
+            (kind @ (ErrorKind::LimitExceeded | ErrorKind::Unavailable | ErrorKind::Internal), text) => {
+                (kind, text)
+            }
+            _ => (
+                ErrorKind::PolicyError,
+                format!("a policy of `{}` failed on a row; ask an administrator", behind.table),
+            ),
+        };
+    }
+    match external.downcast_ref::<DataFusionError>() {
+        Some(inner) => describe(inner),
+        None => match external.downcast_ref::<ArrowError>() {
+            Some(inner) => describe_arrow(inner),
+            None => (ErrorKind::Internal, String::new()),
+        },
+    }
+}
+
+/// The error below everything the engine wraps around it.
+fn root(fault: &DataFusionError) -> &DataFusionError {
+    match fault {
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => root(inner),
+        DataFusionError::Shared(inner) => root(inner),
+        DataFusionError::Collection(inner) => inner.first().map_or(fault, root),
+        _ => fault,
+    }
+}
+
+fn parser_text(parser: &ParserError) -> String {
+    match parser {
+        ParserError::RecursionLimitExceeded => "the statement is nested too deeply".to_owned(),
+        ParserError::TokenizerError(text) | ParserError::ParserError(text) => tidy(text),
+    }
+}
+
+/// The engine's sentence in our form: one line, first letter small, place in words, no full stop.
+fn tidy(text: &str) -> String {
+    let text = text.split("\n\nbacktrace").next().unwrap_or(text).trim().trim_end_matches('.');
+    let text = text.replace(" at Line: ", " at line ").replace(", Column: ", ", column ").replace('\n', " ");
+    let text = text.strip_prefix("sql parser error: ").unwrap_or(&text);
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) if !letters.as_str().starts_with(|next: char| next.is_uppercase()) => {
+            first.to_lowercase().chain(letters).collect()
+        }
+        _ => text.to_owned(),
+    }
+}

@@ -1,0 +1,143 @@
+//! The request path. Every protocol ends in [`run`], which names each stage in order:
+//!
+//! parse → authorize → rewrite → plan → execute → stream, with the audit record around them all.
+//!
+//! A stage is a type, made by the stage before it and by nothing else: only what is [`Authorized`](authorize::Authorized)
+//! can be rewritten, only what is [`Guarded`](rewrite::Guarded) can be planned. A check that is skipped does not compile.
+
+pub mod authorize;
+pub mod barrier;
+pub mod engine;
+mod explain;
+pub mod expression;
+pub mod fault;
+pub mod functions;
+pub mod listing;
+pub mod notice;
+pub mod parse;
+pub mod plan;
+mod record;
+pub mod rewrite;
+mod sql_type;
+pub mod stream;
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use self::authorize::Authorized;
+pub use self::expression::check_rows_expression;
+pub use self::notice::PolicyNotice;
+use self::parse::Parsed;
+use self::plan::Planned;
+use self::record::Record;
+use self::rewrite::Guarded;
+pub use self::sql_type::sql_type;
+pub use self::stream::RowStream;
+use crate::app::App;
+use crate::error::{Error, ErrorKind, Result};
+use crate::policy::principal::Identity;
+
+/// One statement, as any protocol hands it in.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Time-ordered (UUID version 7); the audit record has the same.
+    pub query_id: Uuid,
+    pub sql: String,
+    /// For `?` and `$1`: null, booleans, numbers and texts.
+    pub params: Vec<serde_json::Value>,
+    /// Where an unqualified table is looked up.
+    pub database: Option<String>,
+    /// Fail with `policy_withheld` when policy would make the result narrower.
+    pub strict: bool,
+    /// The most rows to give.
+    pub max_rows: Option<u64>,
+    /// The protocol it came through.
+    pub door: &'static str,
+}
+
+/// What a statement gives: its columns, what policy did, and the rows as they come.
+#[derive(Debug)]
+pub struct Answer {
+    pub query_id: Uuid,
+    pub schema: SchemaRef,
+    pub notice: PolicyNotice,
+    pub rows: RowStream,
+}
+
+/// Runs one statement for `identity`. Every way it can end leaves one audit record.
+pub async fn run(app: &Arc<App>, identity: Arc<Identity>, request: Request) -> Result<Answer> {
+    let mut record = Record::open(&app.audit, &identity, &request);
+    let started = Instant::now();
+    let turn = match app.engine.turn().await {
+        Ok(turn) => turn,
+        Err(error) => {
+            record.close(Some(&error));
+            return Err(error);
+        }
+    };
+    let (owned_app, owned_request) = (Arc::clone(app), request.clone());
+    let deadline = started + app.engine.timeout();
+    let (planned, notice, record) = app
+        .engine
+        .spawn(async move {
+            let stages = stages(&owned_app, identity, &owned_request, &mut record);
+            let outcome = match tokio::time::timeout_at(deadline, stages).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(stream::too_slow(owned_app.engine.timeout())),
+            };
+            if let Err(error) = &outcome {
+                record.close(Some(error));
+            }
+            outcome.map(|(planned, notice)| (planned, notice, record))
+        })
+        .await??;
+    let schema = Arc::clone(planned.schema());
+    let rows = match planned.start() {
+        Ok(rows) => rows,
+        Err(error) => {
+            let mut record = record;
+            record.close(Some(&error));
+            return Err(error);
+        }
+    };
+    let rows = RowStream::new(&app.engine, rows, record, request.max_rows, turn, started);
+    Ok(Answer { query_id: request.query_id, schema, notice, rows })
+}
+
+async fn stages(
+    app: &App,
+    identity: Arc<Identity>,
+    request: &Request,
+    record: &mut Record,
+) -> Result<(Planned, PolicyNotice)> {
+    refuse_too_long(&request.sql, app.config.limits.max_sql_bytes)?;
+    let administers = app.is_administrator(&identity);
+    let database = request.database.as_deref();
+
+    let parsed = Parsed::parse(&request.sql, database)?;
+    record.names(parsed.tables().iter().map(ToString::to_string));
+    let has_wildcard = parsed.has_wildcard();
+    let authorized = Authorized::authorize(parsed, identity, app.state(), administers)?;
+    let notice = PolicyNotice::of(&authorized);
+    record.authorized(&authorized, &notice);
+    if request.strict {
+        notice.refuse_narrowing(has_wildcard)?;
+    }
+    let guarded = Guarded::rewrite(app, authorized, database).await?;
+    let planned = Planned::plan(guarded, &request.params, request.max_rows, administers).await?;
+    record.planned(&planned);
+    Ok((planned, notice))
+}
+
+fn refuse_too_long(sql: &str, limit: usize) -> Result<()> {
+    if sql.len() > limit {
+        return Err(Error::new(
+            ErrorKind::LimitExceeded,
+            format!("the statement has {} bytes and may have {limit}", sql.len()),
+        ));
+    }
+    Ok(())
+}

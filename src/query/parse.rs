@@ -1,0 +1,291 @@
+//! Text → [`Parsed`]: one statement of a kind that is allowed, with the tables it names.
+//!
+//! The list of statements is positive: what is not named here does not exist. Nothing is looked up here; whether a
+//! table exists, or may be read, is the next stage's question.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use datafusion::common::TableReference;
+use datafusion::sql::parser::{DFParserBuilder, ExplainStatement, Statement};
+use datafusion::sql::resolve::resolve_table_references;
+use datafusion::sql::sqlparser::ast::{
+    Query, SelectItem, SetExpr, Statement as SqlStatement, TableFactor, Value, Visit, VisitMut, Visitor,
+    VisitorMut,
+};
+
+use super::engine::CATALOG;
+use super::fault;
+use crate::error::{Error, ErrorKind, Result};
+use crate::policy::model::TableName;
+
+/// How deep a statement may nest. Real queries stay below 50.
+const DEPTH: usize = 128;
+
+/// The database that lists what the reader may see.
+pub const INFORMATION_SCHEMA: &str = "information_schema";
+
+/// A statement that may exist, and what it names.
+#[derive(Debug)]
+pub struct Parsed {
+    statement: Statement,
+    explain: bool,
+    tables: BTreeSet<TableName>,
+    has_wildcard: bool,
+}
+
+impl Parsed {
+    /// Parses `sql`. An unqualified table is looked up in `database`.
+    pub fn parse(sql: &str, database: Option<&str>) -> Result<Self> {
+        let statement = one_statement(sql)?;
+        let (mut statement, explain) = allowed(statement, sql)?;
+        let mut placeholders = Placeholders::default();
+        let mut shape = Shape::default();
+        if let Statement::Statement(inner) = &mut statement {
+            let _ = VisitMut::visit(inner.as_mut(), &mut placeholders);
+            if let ControlFlow::Break(error) = Visit::visit(inner.as_ref(), &mut shape) {
+                return Err(error);
+            }
+        }
+        let tables = named_tables(&statement, database, &shape.functions)?;
+        Ok(Self { statement, explain, tables, has_wildcard: shape.has_wildcard })
+    }
+
+    /// Every table the statement names, fully qualified.
+    pub fn tables(&self) -> &BTreeSet<TableName> {
+        &self.tables
+    }
+
+    /// Whether the plan is asked for and not the rows.
+    pub fn explain(&self) -> bool {
+        self.explain
+    }
+
+    /// Whether a `*` stands for columns, so that hidden columns make the result narrower.
+    pub fn has_wildcard(&self) -> bool {
+        self.has_wildcard
+    }
+
+    /// The statement itself, for the planner.
+    pub fn into_statement(self) -> Statement {
+        self.statement
+    }
+}
+
+fn one_statement(sql: &str) -> Result<Statement> {
+    let mut parser = DFParserBuilder::new(sql).with_recursion_limit(DEPTH).build().map_err(fault::syntax)?;
+    let mut statements = parser.parse_statements().map_err(fault::syntax)?;
+    match (statements.pop_front(), statements.pop_front()) {
+        (Some(statement), None) => Ok(statement),
+        (None, _) => Err(Error::new(ErrorKind::SyntaxError, "there is no statement in the text")),
+        (Some(_), Some(_)) => {
+            Err(Error::invalid_request("one statement a request: send what follows the `;` on its own"))
+        }
+    }
+}
+
+/// A query, or the EXPLAIN of one.
+fn allowed(statement: Statement, sql: &str) -> Result<(Statement, bool)> {
+    match statement {
+        Statement::Statement(inner) if matches!(*inner, SqlStatement::Query(_)) => {
+            Ok((Statement::Statement(inner), false))
+        }
+        Statement::Explain(ExplainStatement { options, statement }) => {
+            if options.analyze || options.verbose || options.format.is_some() {
+                return Err(not_allowed("EXPLAIN with options"));
+            }
+            match *statement {
+                Statement::Statement(inner) if matches!(*inner, SqlStatement::Query(_)) => {
+                    Ok((Statement::Statement(inner), true))
+                }
+                _ => Err(not_allowed("EXPLAIN of anything but a query")),
+            }
+        }
+        _ => Err(not_allowed(&first_word(sql))),
+    }
+}
+
+fn not_allowed(what: &str) -> Error {
+    Error::new(ErrorKind::StatementNotAllowed, format!("`{what}` is not allowed here; send a query"))
+}
+
+/// The word a statement begins with, behind comments and white space.
+fn first_word(sql: &str) -> String {
+    use datafusion::sql::sqlparser::dialect::GenericDialect;
+    use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize().unwrap_or_default();
+    let word = tokens.into_iter().find_map(|token| match token {
+        Token::Word(word) => Some(word.value.to_uppercase()),
+        _ => None,
+    });
+    word.unwrap_or_else(|| "this statement".to_owned())
+}
+
+/// Every relation but the table functions: a name that is both is no table here, and then not in the session either.
+fn named_tables(
+    statement: &Statement,
+    database: Option<&str>,
+    functions: &BTreeSet<String>,
+) -> Result<BTreeSet<TableName>> {
+    let (references, _) = resolve_table_references(statement, true).map_err(fault::syntax)?;
+    references
+        .into_iter()
+        .filter(|reference| !functions.contains(&reference.to_string()))
+        .map(|reference| full_name(reference, database))
+        .collect()
+}
+
+fn full_name(reference: TableReference, database: Option<&str>) -> Result<TableName> {
+    match reference {
+        TableReference::Full { catalog, schema, table } if &*catalog == CATALOG => {
+            Ok(TableName::new(&*schema, &*table))
+        }
+        TableReference::Full { .. } => Err(no_such_table(&reference.to_string())),
+        TableReference::Partial { schema, table } => Ok(TableName::new(&*schema, &*table)),
+        TableReference::Bare { table } => match database {
+            Some(database) => Ok(TableName::new(database, &*table)),
+            None => Err(Error::new(
+                ErrorKind::TableNotFound,
+                format!("table not found: `{table}`; write `DATABASE.{table}` or set a default database"),
+            )),
+        },
+    }
+}
+
+/// The one text for a table that does not exist and for one that the reader may not see.
+pub fn no_such_table(name: &str) -> Error {
+    Error::new(ErrorKind::TableNotFound, format!("table not found: `{name}`"))
+}
+
+/// Numbers `?` from left to right, as the planner knows only `$1`.
+#[derive(Default)]
+struct Placeholders {
+    count: usize,
+}
+
+impl VisitorMut for Placeholders {
+    type Break = ();
+
+    fn pre_visit_value(
+        &mut self,
+        value: &mut datafusion::sql::sqlparser::ast::ValueWithSpan,
+    ) -> ControlFlow<()> {
+        if let Value::Placeholder(name) = &mut value.value
+            && name == "?"
+        {
+            self.count += 1;
+            *name = format!("${}", self.count);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Looks at every part of a query for what the statement list forbids in disguise.
+#[derive(Default)]
+struct Shape {
+    has_wildcard: bool,
+    /// Names that stand before arguments in a FROM, in small letters.
+    functions: BTreeSet<String>,
+}
+
+impl Visitor for Shape {
+    type Break = Error;
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Error> {
+        match forbidden_body(&query.body) {
+            Some(name) => ControlFlow::Break(not_allowed(name)),
+            None if !query.locks.is_empty() => ControlFlow::Break(not_allowed("FOR UPDATE")),
+            None => ControlFlow::Continue(()),
+        }
+    }
+
+    fn pre_visit_select(&mut self, select: &datafusion::sql::sqlparser::ast::Select) -> ControlFlow<Error> {
+        if select.into.is_some() {
+            return ControlFlow::Break(not_allowed("SELECT INTO"));
+        }
+        self.has_wildcard |= select
+            .projection
+            .iter()
+            .any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Error> {
+        if let TableFactor::Table { name, args: Some(_), .. } = factor {
+            self.functions.insert(name.to_string().to_lowercase());
+        }
+        match factor {
+            TableFactor::Table { .. }
+            | TableFactor::Derived { .. }
+            | TableFactor::Function { .. }
+            | TableFactor::UNNEST { .. }
+            | TableFactor::NestedJoin { .. } => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(not_allowed("this kind of table")),
+        }
+    }
+}
+
+fn forbidden_body(body: &SetExpr) -> Option<&'static str> {
+    match body {
+        SetExpr::Select(_) | SetExpr::Query(_) | SetExpr::Values(_) => None,
+        SetExpr::SetOperation { left, right, .. } => forbidden_body(left).or_else(|| forbidden_body(right)),
+        SetExpr::Insert(_) => Some("INSERT"),
+        SetExpr::Update(_) => Some("UPDATE"),
+        SetExpr::Delete(_) => Some("DELETE"),
+        SetExpr::Merge(_) => Some("MERGE"),
+        SetExpr::Table(_) => Some("TABLE"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(sql: &str) -> (ErrorKind, String) {
+        let error = Parsed::parse(sql, Some("db")).unwrap_err();
+        (error.kind(), error.detail().to_owned())
+    }
+
+    #[test]
+    fn names_are_resolved_and_ctes_are_not_tables() {
+        let parsed =
+            Parsed::parse("WITH c AS (SELECT 1 FROM a) SELECT * FROM c, s.b, lakegate.x.y", Some("db"))
+                .unwrap();
+        let names = parsed.tables().iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(names, ["db.a", "s.b", "x.y"]);
+        assert!(parsed.has_wildcard());
+    }
+
+    #[test]
+    fn only_queries_are_statements() {
+        for (sql, name) in [
+            ("DROP TABLE a", "DROP"),
+            ("/* x */ insert into a values (1)", "INSERT"),
+            ("COPY a TO '/tmp/x'", "COPY"),
+            ("CREATE EXTERNAL TABLE t STORED AS PARQUET LOCATION '/etc'", "CREATE"),
+            ("SET x = 1", "SET"),
+            ("SELECT * INTO b FROM a", "SELECT INTO"),
+            ("WITH x AS (DELETE FROM a) SELECT 1", "DELETE"),
+            ("EXPLAIN ANALYZE SELECT 1", "EXPLAIN with options"),
+            ("EXPLAIN DROP TABLE a", "EXPLAIN of anything but a query"),
+        ] {
+            let (kind, detail) = refused(sql);
+            assert_eq!(kind, ErrorKind::StatementNotAllowed, "{sql}: {detail}");
+            assert!(detail.contains(name), "{sql}: {detail}");
+        }
+    }
+
+    #[test]
+    fn bad_text_is_told_with_its_place() {
+        let (kind, detail) = refused("SELECT\n  1 1 1");
+        assert_eq!(kind, ErrorKind::SyntaxError);
+        assert!(detail.contains("line 2"), "{detail}");
+        let nested = format!("SELECT {}1{}", "(".repeat(10_000), ")".repeat(10_000));
+        assert_eq!(
+            refused(&nested),
+            (ErrorKind::SyntaxError, "the statement is nested too deeply".to_owned())
+        );
+        assert_eq!(refused("SELECT 1; SELECT 2").0, ErrorKind::InvalidRequest);
+        assert_eq!(refused("  -- nothing").0, ErrorKind::SyntaxError);
+    }
+}
