@@ -10,4 +10,5 @@ pub mod ingest;
 pub mod lake;
 pub mod policy;
 pub mod query;
+pub mod serve;
 pub mod store;

@@ -1,0 +1,199 @@
+//! `/v1/tables`: everybody sees the tables and columns that the decision lets them see; administrators change them.
+//!
+//! A reader's view has no version, no location, no times of change and no revision: those tell of rows that they may
+//! not see. Tables come into being by ingestion and registration, not here.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::super::caller::{Administrator, Caller};
+use super::super::error::{Problem, ProblemDocument};
+use super::super::extract::{IfMatch, Named, Object, Params, Tagged};
+use super::super::formats::sql_type;
+use super::{Listing, Page};
+use crate::app::App;
+use crate::error::{Error, ErrorKind, Result};
+use crate::policy::model::TableName;
+use crate::query::listing::{Visible, visible_tables};
+use crate::store::record::{Change, TableRecord};
+
+/// A table.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in super::super) struct TableView {
+    /// `database.table`.
+    name: String,
+    format: String,
+    columns: Vec<ColumnView>,
+    partition_columns: Vec<String>,
+    comment: Option<String>,
+    created_at: DateTime<Utc>,
+    /// What only administrators see.
+    #[serde(flatten)]
+    administration: Option<Administration>,
+}
+
+/// What of a table only administrators see.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in super::super) struct Administration {
+    location: String,
+    /// The published version; null for formats without versions.
+    version: Option<i64>,
+    updated_at: DateTime<Utc>,
+    revision: i64,
+}
+
+/// A column of a table.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in super::super) struct ColumnView {
+    name: String,
+    /// In the words of SQL.
+    #[serde(rename = "type")]
+    kind: String,
+    nullable: bool,
+}
+
+/// What can be changed of a table.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct TableChange {
+    /// Null removes it.
+    #[serde(deserialize_with = "Option::deserialize")]
+    comment: Option<String>,
+}
+
+impl TableView {
+    fn of(visible: &Visible<'_>, administers: bool) -> Self {
+        let TableRecord { name, location, format, version, schema, partition_columns, comment, .. } =
+            visible.record;
+        let shown = &visible.decision.describe;
+        let columns = shown.iter().filter_map(|column| schema.field_with_name(column).ok());
+        let columns = columns.map(|field| ColumnView {
+            name: field.name().clone(),
+            kind: sql_type(field.data_type()),
+            nullable: field.is_nullable(),
+        });
+        Self {
+            name: name.to_string(),
+            format: format.to_string(),
+            columns: columns.collect(),
+            partition_columns: partition_columns
+                .iter()
+                .filter(|column| shown.contains(column))
+                .cloned()
+                .collect(),
+            comment: comment.clone(),
+            created_at: visible.record.created_at,
+            administration: administers.then(|| Administration {
+                location: location.clone(),
+                version: *version,
+                updated_at: visible.record.updated_at,
+                revision: visible.revision,
+            }),
+        }
+    }
+}
+
+/// The tables that the caller may see, by name.
+#[utoipa::path(get, path = "/v1/tables", tag = "catalog", params(Page), responses(
+    (status = 200, body = Listing<TableView>),
+    (status = "default", description = "A failure", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(in super::super) async fn list_tables(
+    State(app): State<Arc<App>>,
+    Caller(identity): Caller,
+    Params(page): Params<Page>,
+) -> Result<Json<Listing<TableView>>, Problem> {
+    let governance = app.state();
+    let administers = app.is_administrator(&identity);
+    let mut tables: Vec<(String, TableView)> = visible_tables(&governance, &identity, administers)
+        .iter()
+        .map(|visible| (visible.record.name.to_string(), TableView::of(visible, administers)))
+        .collect();
+    // By the text that pages are cut at, which is not quite the order of the two names.
+    tables.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(Json(page.of(tables.into_iter())?))
+}
+
+/// One table.
+#[utoipa::path(get, path = "/v1/tables/{database}/{table}", tag = "catalog",
+    params(("database" = String, Path), ("table" = String, Path)), responses(
+    (status = 200, body = TableView, headers(("etag" = String, description = "The revision, for administrators"))),
+    (status = "default", description = "A failure", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(in super::super) async fn get_table(
+    State(app): State<Arc<App>>,
+    Caller(identity): Caller,
+    Named((database, table)): Named<(String, String)>,
+) -> Result<Tagged<TableView>, Problem> {
+    let governance = app.state();
+    let name = TableName::new(database, table);
+    let administers = app.is_administrator(&identity);
+    let tables = visible_tables(&governance, &identity, administers);
+    // One text for a table that is hidden and for one that does not exist.
+    let visible =
+        tables.iter().find(|visible| visible.record.name == name).ok_or_else(|| no_such_table(&name))?;
+    Ok(Tagged {
+        status: StatusCode::OK,
+        revision: administers.then_some(visible.revision),
+        value: TableView::of(visible, administers),
+    })
+}
+
+/// Changes the comment of a table. For administrators.
+#[utoipa::path(patch, path = "/v1/tables/{database}/{table}", tag = "catalog",
+    params(("database" = String, Path), ("table" = String, Path), ("if-match" = String, Header, description = "The `etag` read, or `*`")),
+    request_body = TableChange, responses(
+    (status = 200, body = TableView, headers(("etag" = String, description = "The revision"))),
+    (status = "default", description = "A failure", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(in super::super) async fn update_table(
+    State(app): State<Arc<App>>,
+    Administrator(identity): Administrator,
+    Named((database, table)): Named<(String, String)>,
+    if_match: IfMatch,
+    Object(TableChange { comment }): Object<TableChange>,
+) -> Result<Tagged<TableView>, Problem> {
+    let name = TableName::new(database, table);
+    let asked = if_match.required()?;
+    let governance = app.state();
+    let record = governance.state.tables.get(&name).ok_or_else(|| no_such_table(&name))?;
+    // The whole record is written: without this revision a version published meanwhile would be undone.
+    let expected = Some(asked.unwrap_or(record.revision));
+    let value = TableRecord { comment, updated_at: Utc::now(), ..record.value.clone() };
+    app.commit(&identity.user, vec![Change::UpdateTable { value, expected }]).await?;
+    let governance = app.state();
+    let tables = visible_tables(&governance, &identity, true);
+    let visible =
+        tables.iter().find(|visible| visible.record.name == name).ok_or_else(|| no_such_table(&name))?;
+    Ok(Tagged::found(visible.revision, TableView::of(visible, true)))
+}
+
+/// Takes a table out of the catalog; its files stay where they are. For administrators.
+#[utoipa::path(delete, path = "/v1/tables/{database}/{table}", tag = "catalog",
+    params(("database" = String, Path), ("table" = String, Path), ("if-match" = Option<String>, Header, description = "The `etag` read")), responses(
+    (status = 204, description = "Removed"),
+    (status = "default", description = "A failure", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(in super::super) async fn drop_table(
+    State(app): State<Arc<App>>,
+    Administrator(identity): Administrator,
+    Named((database, table)): Named<(String, String)>,
+    if_match: IfMatch,
+) -> Result<StatusCode, Problem> {
+    let name = TableName::new(database, table);
+    if !app.state().state.tables.contains_key(&name) {
+        return Err(no_such_table(&name).into());
+    }
+    app.commit(&identity.user, vec![Change::DropTable { name, expected: if_match.revision() }]).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn no_such_table(name: &TableName) -> Error {
+    Error::new(ErrorKind::TableNotFound, format!("table not found: `{name}`"))
+}

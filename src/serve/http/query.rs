@@ -1,0 +1,218 @@
+//! `POST /v1/sql`: one statement in, its rows out as they come, in the format that the caller likes best.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::caller::{Caller, RequestId};
+use super::error::{Problem, ProblemDocument, log};
+use super::extract::Object;
+use super::formats::{self, Head};
+use crate::app::App;
+use crate::error::{Error, ErrorKind, Result};
+use crate::query::{self, Answer, Request};
+
+/// One statement.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SqlRequest {
+    /// The statement.
+    #[schema(example = "SELECT region, count(*) FROM sales.customers GROUP BY region")]
+    pub sql: String,
+    /// Values for `?` or `$1`: null, booleans, numbers and texts.
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    pub params: Vec<serde_json::Value>,
+    /// Where a table without a database is looked up.
+    pub database: Option<String>,
+    /// Fail with `policy_withheld` when policy would make the result narrower.
+    #[serde(default)]
+    pub strict: bool,
+    /// The most rows to give.
+    pub max_rows: Option<u64>,
+}
+
+/// A column of a result.
+#[derive(Debug, ToSchema)]
+#[allow(dead_code)] // Describes what `formats::json` writes.
+pub struct ResultColumn {
+    name: String,
+    /// In the words of SQL: `bigint`, `decimal(10,2)`, `list<varchar>` …
+    #[schema(rename = "type")]
+    kind: String,
+    nullable: bool,
+}
+
+/// What policy did to a result: which rules apply, never what they removed.
+#[derive(Debug, ToSchema)]
+#[allow(dead_code)]
+pub struct Notice {
+    rows_filtered: bool,
+    cells_nulled: bool,
+    masked: Vec<String>,
+    columns_hidden: bool,
+}
+
+/// A result in JSON.
+#[derive(Debug, ToSchema)]
+#[allow(dead_code)]
+pub struct SqlResult {
+    query_id: Uuid,
+    columns: Vec<ResultColumn>,
+    /// A list a row. Integers and floats are numbers (`"NaN"`, `"Infinity"` and `"-Infinity"` texts), decimals
+    /// texts, dates and timestamps ISO 8601, binary base64, structs objects, lists arrays, maps lists of
+    /// `[key, value]`.
+    #[schema(value_type = Vec<Vec<Object>>)]
+    rows: Vec<Vec<serde_json::Value>>,
+    row_count: u64,
+    /// Rows were left out because of `max_rows`.
+    truncated: bool,
+    policy: Notice,
+}
+
+/// Runs one statement and streams its result.
+///
+/// The format follows `accept`. Every answer has `lakegate-query-id` and `lakegate-policy` (the notice, as JSON). A
+/// result that breaks ends without its last chunk. JSON says in `truncated` whether `max_rows` cut it; the other
+/// formats repeat `max_rows` in `lakegate-max-rows`: a result with exactly as many rows may have been cut.
+#[utoipa::path(post, path = "/v1/sql", tag = "query", request_body = SqlRequest, responses(
+    (status = 200, description = "The result", content(
+        (SqlResult = "application/json"),
+        (String = "application/x-ndjson"),
+        (String = "text/csv"),
+        (Vec<u8> = "application/vnd.apache.arrow.stream"),
+        (Vec<u8> = "application/vnd.apache.parquet"),
+    ), headers(
+        ("lakegate-query-id" = String, description = "The id of the query, also in the audit log"),
+        ("lakegate-policy" = String, description = "What policy did, as JSON"),
+        ("lakegate-max-rows" = u64, description = "The `max_rows` asked for"),
+    )),
+    (status = "default", description = "A failure", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(super) async fn run_sql(
+    State(app): State<Arc<App>>,
+    Caller(identity): Caller,
+    Extension(RequestId(query_id)): Extension<RequestId>,
+    Extension(cut): Extension<CancellationToken>,
+    headers: HeaderMap,
+    Object(asked): Object<SqlRequest>,
+) -> Result<Response, Problem> {
+    let format = formats::negotiate(headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()))?;
+    let max_rows = asked.max_rows;
+    let request = Request {
+        query_id,
+        sql: asked.sql,
+        params: asked.params,
+        database: asked.database,
+        strict: asked.strict,
+        max_rows,
+        door: "http",
+    };
+    let answered = async {
+        let Answer { query_id, schema, notice, rows } = query::run(&app, identity, request).await?;
+        let head = Head { query_id, schema, notice };
+        let policy = serde_json::to_string(&head.notice).map_err(Error::internal)?;
+        Ok::<_, Error>((policy, formats::start(format, head, rows).await?))
+    };
+    let (policy, chunks) = tokio::select! {
+        answered = answered => answered?,
+        () = cut.clone().cancelled_owned() => return Err(stopped().into()),
+    };
+    let mut response = Body::from_stream(guarded(chunks, cut, query_id)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    headers.insert("lakegate-query-id", header_value(&query_id.to_string())?);
+    headers.insert("lakegate-policy", header_value(&ascii(&policy))?);
+    if let Some(max_rows) = max_rows {
+        headers.insert("lakegate-max-rows", HeaderValue::from(max_rows));
+    }
+    Ok(response)
+}
+
+/// The chunks until the server stops. A failure goes to the log, and to the client as a broken answer.
+fn guarded(
+    chunks: BoxStream<'static, Result<Bytes>>,
+    cut: CancellationToken,
+    query_id: Uuid,
+) -> impl futures::Stream<Item = Result<Bytes>> + Send + 'static {
+    futures::stream::unfold(Some((chunks, cut)), move |state| async move {
+        let (mut chunks, cut) = state?;
+        let next = tokio::select! {
+            next = chunks.next() => next?,
+            () = cut.cancelled() => Err(stopped()),
+        };
+        let rest = match &next {
+            Ok(_) => Some((chunks, cut)),
+            Err(error) => {
+                log(error, query_id);
+                None
+            }
+        };
+        Some((next, rest))
+    })
+}
+
+fn stopped() -> Error {
+    Error::new(ErrorKind::Cancelled, "the gateway is stopping; ask again")
+}
+
+fn header_value(text: &str) -> Result<HeaderValue> {
+    HeaderValue::from_str(text).map_err(Error::internal)
+}
+
+/// JSON that a header can hold: whatever is not ASCII (column names may be) is escaped.
+fn ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character.is_ascii() {
+            text.push(character);
+            continue;
+        }
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            text.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_keeps_names_of_every_script() {
+        let notice = ascii(&serde_json::to_string(&["größe", "🦀"]).unwrap());
+        assert!(notice.is_ascii());
+        assert_eq!(serde_json::from_str::<Vec<String>>(&notice).unwrap(), ["größe", "🦀"]);
+    }
+
+    #[tokio::test]
+    async fn a_stop_breaks_the_body() {
+        let cut = CancellationToken::new();
+        let endless =
+            futures::stream::iter([Ok(Bytes::from_static(b"x"))]).chain(futures::stream::pending()).boxed();
+        let mut chunks = Box::pin(guarded(endless, cut.clone(), Uuid::nil()));
+        assert!(chunks.next().await.unwrap().is_ok());
+        cut.cancel();
+        assert_eq!(chunks.next().await.unwrap().unwrap_err().kind(), ErrorKind::Cancelled);
+        assert!(chunks.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_whole_body_ends() {
+        let whole = futures::stream::iter([Ok(Bytes::from_static(b"x"))]).boxed();
+        let chunks: Vec<_> = guarded(whole, CancellationToken::new(), Uuid::nil()).collect().await;
+        assert_eq!(chunks.len(), 1);
+    }
+}
