@@ -12,13 +12,16 @@
 mod audit_sink;
 mod barrier;
 mod config;
+mod crash;
 mod decisions;
 mod formats;
 mod identity;
 mod ingest;
 mod lake;
+mod leaks;
 mod migrations;
 mod openapi;
+mod slt;
 mod sources;
 mod store;
 mod support;

@@ -1,5 +1,6 @@
 //! What several tests share: servers that run inside the test process or beside it.
 
+pub mod gateway;
 pub mod mariadb;
 pub mod postgres;
 pub mod s3;

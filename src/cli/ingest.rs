@@ -1,0 +1,131 @@
+//! `lakegate ingest run`: tables of a database become tables of the lake.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Subcommand;
+
+use crate::app::audit_into;
+use crate::catalog::publish::Catalog;
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ingest::progress::{Bars, Progress, Silent};
+use crate::ingest::source::{self, ReadOptions, Unrepresentable};
+use crate::ingest::{self, Context, Job, Summary};
+use crate::lake::Lake;
+use crate::store::Store;
+
+/// Whom the audit log names for what is done on the command line.
+pub(super) const ACTOR: &str = "cli";
+
+/// Arguments of `lakegate ingest`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: IngestCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum IngestCommand {
+    /// Bring tables in once, from one consistent snapshot.
+    Run(RunArgs),
+}
+
+/// `lakegate ingest run …`
+#[derive(clap::Args)]
+pub struct RunArgs {
+    /// postgres://…, mysql://… or sqlite://…
+    #[arg(long)]
+    source: String,
+    /// Names, or patterns with `*`.
+    #[arg(long, required = true, value_delimiter = ',')]
+    tables: Vec<String>,
+    /// The database that they become tables of.
+    #[arg(long, value_name = "DATABASE")]
+    into: String,
+    /// What becomes of values that no type of the lake holds, such as infinite dates.
+    #[arg(long, value_enum, default_value_t = Unrepresentable::Fail)]
+    unrepresentable: Unrepresentable,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the subcommand; fails when any table failed, after all others are in.
+pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
+    let IngestCommand::Run(args) = args.command;
+    let context = context(&Config::load(config.as_deref())?).await?;
+    let options = ReadOptions { unrepresentable: args.unrepresentable, ..ReadOptions::default() };
+    let mut source = source::open(&args.source, options).await?;
+    let job = Job { tables: args.tables, into: args.into };
+    let progress: Arc<dyn Progress> = if args.json { Arc::new(Silent) } else { Arc::new(Bars::new()) };
+    let summary = ingest::run(&context, source.as_mut(), &job, &progress).await?;
+    context.audit.flush().await;
+    if args.json {
+        println!("{}", serde_json::to_string(&summary).map_err(Error::internal)?);
+    } else {
+        print!("{}", table(&summary));
+    }
+    complete(&summary)
+}
+
+/// What an ingestion of this process works with.
+pub(super) async fn context(config: &Config) -> Result<Context> {
+    let store = Store::connect(&config.store.url).await?;
+    store.migrate().await?;
+    let audit = audit_into(&store);
+    Ok(Context {
+        catalog: Catalog::new(store, ACTOR),
+        lake: Lake::new(&config.lake)?,
+        audit,
+        memory: config.limits.ingest_memory,
+    })
+}
+
+/// An error when a table is not in.
+pub(super) fn complete(summary: &Summary) -> Result<()> {
+    let failed = summary.tables.iter().filter(|table| table.error.is_some()).count();
+    if failed > 0 {
+        let all = summary.tables.len();
+        return Err(Error::new(
+            ErrorKind::QueryFailed,
+            format!("{failed} of {all} tables were not brought in"),
+        ));
+    }
+    Ok(())
+}
+
+/// A password may be part of the source's URL, so it is not shown.
+impl std::fmt::Debug for RunArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunArgs")
+            .field("tables", &self.tables)
+            .field("into", &self.into)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The summary for a person: a line for each table.
+pub(super) fn table(summary: &Summary) -> String {
+    let mut text =
+        format!("{:32} {:>13} {:>12} {:>9} {:>8}\n", "table", "rows", "bytes", "seconds", "version");
+    for done in &summary.tables {
+        let name = done.table.to_string();
+        match (&done.error, done.version) {
+            (None, Some(version)) => {
+                let nulled =
+                    if done.nulled > 0 { format!("  {} values nulled", done.nulled) } else { String::new() };
+                let (rows, bytes, seconds) = (done.rows, done.bytes, done.seconds);
+                text += &format!("{name:32} {rows:>13} {bytes:>12} {seconds:>9.2} {version:>8}{nulled}\n");
+            }
+            (error, _) => {
+                let detail = error.as_ref().map_or("", |failure| failure.detail.as_str());
+                text += &format!("{name:32} failed: {detail}\n");
+            }
+        }
+    }
+    if summary.tables.is_empty() {
+        text += "no table matches\n";
+    }
+    text
+}

@@ -1,0 +1,152 @@
+//! Runs `tests/slt/*.slt` over HTTP, each under the policy file of the same name.
+//!
+//! `connection NAME` says who asks, as `user@group@group{attributes as JSON}`; the tables are those of [`fixtures`].
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::Value;
+use sqllogictest::{AsyncDB, Connection, DBOutput, DefaultColumnType, Record, Runner};
+
+use crate::support::gateway::Gateway;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_rules_combine_as_the_cases_say() {
+    run("rows").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_query_shape_escapes_a_row_rule() {
+    run("shapes").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hidden_column_is_nowhere() {
+    run("columns").await;
+}
+
+/// A user at the HTTP door.
+struct Door {
+    gateway: Arc<Gateway>,
+    who: String,
+}
+
+/// What the gateway refused with: its code and its words.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Refused(String);
+
+#[async_trait::async_trait]
+impl AsyncDB for Door {
+    type Error = Refused;
+    type ColumnType = DefaultColumnType;
+
+    async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Refused> {
+        let answer = self.gateway.sql(&self.who, sql).await;
+        let body = answer.json();
+        if answer.status != 200 {
+            return Err(Refused(format!("{}: {}", word(&body["code"]), word(&body["detail"]))));
+        }
+        let types = body["columns"].as_array().unwrap().iter().map(|_| DefaultColumnType::Any).collect();
+        let rows = body["rows"].as_array().unwrap().iter();
+        Ok(DBOutput::Rows {
+            types,
+            rows: rows.map(|row| row.as_array().unwrap().iter().map(word).collect()).collect(),
+        })
+    }
+
+    async fn shutdown(&mut self) {}
+}
+
+fn word(value: &Value) -> String {
+    match value {
+        Value::Null => "NULL".to_owned(),
+        Value::String(text) if text.is_empty() => "(empty)".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+async fn run(name: &str) {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/slt");
+    let policy = std::fs::read_to_string(folder.join(format!("{name}.yaml"))).unwrap();
+    let gateway = Arc::new(fixtures().await.with_policy(&policy).await);
+    let records = sqllogictest::parse_file::<DefaultColumnType>(folder.join(format!("{name}.slt"))).unwrap();
+    let mut runners = HashMap::new();
+    let mut who = String::from("nobody");
+    let mut ran = 0;
+    for record in records {
+        if let Record::Connection(Connection::Named(name)) = &record {
+            who.clone_from(name);
+            continue;
+        }
+        let runner = runners.entry(who.clone()).or_insert_with(|| {
+            let (gateway, who) = (Arc::clone(&gateway), who.clone());
+            Runner::new(move || {
+                let door = Door { gateway: Arc::clone(&gateway), who: who.clone() };
+                async move { Ok(door) }
+            })
+        });
+        ran += usize::from(matches!(record, Record::Query { .. } | Record::Statement { .. }));
+        runner.run_async(record).await.unwrap_or_else(|error| panic!("as {who}: {error}"));
+    }
+    assert!(ran > 5, "{name}.slt has cases");
+}
+
+/// The tables of the cases: `tiny` (TPC-H at scale 0.01, column names without their prefix) and small ones.
+async fn fixtures() -> Gateway {
+    let data = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/slt/data");
+    let file = |name: &str| std::fs::read_to_string(data.join(name)).unwrap();
+    let mut gateway = Gateway::start().await;
+    for (table, name) in [
+        ("pg.document", "document.csv"),
+        ("pg.category", "category.csv"),
+        ("pg.blog", "blog.csv"),
+        ("pg.comment", "comment.csv"),
+        ("ch.t1", "t1.csv"),
+        ("alone.four", "four.csv"),
+        ("ch.numbers", "numbers.csv"),
+        ("shop.people", "people.csv"),
+    ] {
+        gateway = gateway.with_csv(table, &file(name)).await;
+    }
+    gateway
+        .with_csv("tiny.nation", &csv("nationkey,name,regionkey,comment", nations()))
+        .await
+        .with_csv(
+            "tiny.customer",
+            &csv("custkey,name,address,nationkey,phone,acctbal,mktsegment,comment", customers()),
+        )
+        .await
+        .with_csv(
+            "tiny.orders",
+            &csv(
+                "orderkey,custkey,orderstatus,totalprice,orderdate,orderpriority,clerk,shippriority,comment",
+                orders(),
+            ),
+        )
+        .await
+}
+
+fn csv(header: &str, rows: impl Iterator<Item = String>) -> String {
+    std::iter::once(header.to_owned()).chain(rows).collect::<Vec<_>>().join("\n")
+}
+
+fn nations() -> impl Iterator<Item = String> {
+    tpchgen::generators::NationGenerator::new(0.01, 1, 1)
+        .into_iter()
+        .map(|row| tpchgen::csv::NationCsv::new(row).to_string())
+}
+
+fn customers() -> impl Iterator<Item = String> {
+    tpchgen::generators::CustomerGenerator::new(0.01, 1, 1)
+        .into_iter()
+        .map(|row| tpchgen::csv::CustomerCsv::new(row).to_string())
+}
+
+fn orders() -> impl Iterator<Item = String> {
+    tpchgen::generators::OrderGenerator::new(0.01, 1, 1)
+        .into_iter()
+        .map(|row| tpchgen::csv::OrderCsv::new(row).to_string())
+}
