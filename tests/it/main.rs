@@ -11,6 +11,7 @@
 
 mod architecture;
 mod audit_sink;
+mod bad_input;
 mod barrier;
 mod config;
 mod crash;

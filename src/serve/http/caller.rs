@@ -11,6 +11,7 @@ use super::error::Problem;
 use crate::app::App;
 use crate::audit::event::{AuditEvent, Verdict};
 use crate::error::{Error, ErrorKind};
+use crate::identity::REFUSAL;
 use crate::policy::principal::Identity;
 
 /// Somebody whose credentials are good.
@@ -73,5 +74,5 @@ fn bearer(parts: &Parts) -> Result<&str, Error> {
 }
 
 fn no_token() -> Error {
-    Error::new(ErrorKind::Unauthenticated, "send `authorization: Bearer TOKEN`")
+    Error::new(ErrorKind::Unauthenticated, REFUSAL)
 }
