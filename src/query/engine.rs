@@ -33,6 +33,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::barrier::logical::PushDownFilterToBarrier;
 use super::barrier::physical::BarrierPlanner;
 use super::functions;
+use super::pace::YieldingJoins;
 use crate::config::LimitsConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::model::TableName;
@@ -159,6 +160,7 @@ fn base_state(limits: &LimitsConfig, env: Arc<RuntimeEnv>) -> SessionState {
         .with_config(config)
         .with_runtime_env(env)
         .with_optimizer_rules(optimizer_rules())
+        .with_physical_optimizer_rule(Arc::new(YieldingJoins))
         .with_query_planner(Arc::new(Planner))
         .with_expr_planners(datafusion::execution::SessionStateDefaults::default_expr_planners())
         .with_scalar_functions(allowed.scalar)

@@ -14,6 +14,7 @@ pub mod fault;
 pub mod functions;
 pub mod listing;
 pub mod notice;
+pub mod pace;
 pub mod parse;
 pub mod plan;
 mod record;
