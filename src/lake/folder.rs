@@ -25,6 +25,7 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
 
 use super::stores::{self, Stores};
+use super::scan::view;
 use super::{FileFormat, TableFiles, layout};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -37,7 +38,7 @@ pub(super) fn provider(stores: &Stores, files: &TableFiles) -> Result<Arc<dyn Ta
     let (store, store_url, _) = stores.open(&files.location)?;
     let is_partition = |name: &str| files.partition_columns.iter().any(|column| column == name);
     let in_files: Vec<_> =
-        files.schema.fields().iter().filter(|field| !is_partition(field.name())).cloned().collect();
+        files.schema.fields().iter().filter(|field| !is_partition(field.name())).cloned().map(view).collect();
     let partitions = files
         .partition_columns
         .iter()

@@ -199,7 +199,8 @@ fn table_schema(schema: &SchemaRef, partition_columns: &[String]) -> Result<Tabl
     Ok(TableSchema::builder(Arc::new(files)).with_table_partition_cols(last).build())
 }
 
-fn view(field: FieldRef) -> FieldRef {
+/// The column with texts and bytes as views.
+pub(super) fn view(field: FieldRef) -> FieldRef {
     let data_type = match field.data_type() {
         DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
         DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
