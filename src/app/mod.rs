@@ -1,20 +1,23 @@
 //! Everything that requests share, and the only place that wires concrete types.
 
 pub mod policy;
+pub mod rules;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use self::rules::Names;
 use crate::audit::sink::AuditSink;
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::identity::Authenticator;
 use crate::lake::Lake;
 use crate::policy::compile::Index;
 use crate::policy::principal::{Identity, Principal};
 use crate::query::engine::Engine;
+use crate::query::mask::MaskKey;
 use crate::store::Store;
 use crate::store::record::{Change, State};
 
@@ -30,6 +33,8 @@ pub struct App {
     pub audit: AuditSink,
     pub authenticator: Authenticator,
     pub engine: Engine,
+    /// What the mask `hash` is keyed with.
+    pub mask_key: MaskKey,
     governance: ArcSwap<Governance>,
 }
 
@@ -57,6 +62,7 @@ impl App {
         let app = Arc::new(Self {
             authenticator: Authenticator::new(&config.auth).await?,
             governance: ArcSwap::new(Governance::of(store.load().await?)),
+            mask_key: store.secret("mask", random_key).await?.into(),
             config,
             store,
             lake,
@@ -93,6 +99,26 @@ impl App {
         Ok(version)
     }
 
+    /// Judges `changes` and makes them, all or none. Should somebody else change the policy meanwhile, they are judged
+    /// again: what is refused is refused for what holds now.
+    pub async fn change(&self, actor: &str, changes: Vec<Change>) -> Result<i64> {
+        loop {
+            let governance = self.state();
+            rules::check(self, &governance.state, &changes, Names::MustExist)
+                .map_err(|refused| refused.error)?;
+            let outcome = self.commit_if(actor, governance.state.version, changes.clone()).await;
+            match outcome {
+                Err(error) if error.kind() == ErrorKind::Conflict => {
+                    self.refresh().await?;
+                    if self.state().state.version == governance.state.version {
+                        return Err(error);
+                    }
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
     /// As [`App::commit`], but only while the policy version is still `expected`.
     pub async fn commit_if(&self, actor: &str, expected: i64, changes: Vec<Change>) -> Result<i64> {
         let version = self.store.commit_if(actor, Some(expected), changes).await?;
@@ -109,6 +135,10 @@ impl App {
             Principal::Public => true,
         })
     }
+}
+
+fn random_key() -> Vec<u8> {
+    rand::random::<[u8; 32]>().to_vec()
 }
 
 /// A sink whose events are kept in `store`.

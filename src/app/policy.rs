@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use super::App;
+use super::rules::{self, Names, Refused};
 use crate::error::{Error, Result};
 use crate::policy::file::{Desired, FileError, merge, parse};
+use crate::policy::grant::GrantSpec;
 use crate::policy::plan::{Edit, plan};
-use crate::query::check_rows_expression;
 use crate::store::record::{Change, Database, State};
 
 /// What an apply did.
@@ -29,24 +30,35 @@ pub async fn apply(app: &App, actor: &str, files: &[(String, String)], prune: bo
     let desired = parsed.and_then(merge).map_err(refused)?;
     let databases = state.databases.keys().cloned().collect::<BTreeSet<_>>();
     let edits = plan(&desired, &state.policy(), &databases, prune).map_err(refused)?;
-    check_rules(app, &desired)?;
     let lines = edits.iter().map(ToString::to_string).collect();
-    let changes = edits.into_iter().map(|edit| change(edit, state)).collect();
+    let changes = edits.into_iter().map(|edit| change(edit, state)).collect::<Vec<_>>();
+    rules::check(app, state, &changes, Names::MayCome).map_err(|wrong| place(wrong, &changes, &desired))?;
     let version = app.commit_if(actor, state.version, changes).await?;
     Ok(Applied { version, edits: lines })
 }
 
-/// Every row rule, with the place it was written at.
-fn check_rules(app: &App, desired: &Desired) -> Result<()> {
-    for grant in &desired.grants {
-        if let Some(rows) = &grant.value.rows {
-            check_rows_expression(app, &grant.value.on, rows).map_err(|error| {
-                let place = grant.place.within("rows");
-                refused(FileError { place, message: error.detail().to_owned() })
-            })?;
+/// Where the file says what is wrong.
+fn place(wrong: Refused, changes: &[Change], desired: &Desired) -> Error {
+    let found = match changes.get(wrong.change) {
+        Some(Change::CreateGrant(grant) | Change::UpdateGrant { value: grant, .. }) => {
+            let spec = GrantSpec::from(grant);
+            desired
+                .grants
+                .iter()
+                .find(|placed| placed.value.same_as(&spec))
+                .map(|placed| placed.place.clone())
         }
+        _ => None,
+    };
+    match found {
+        Some(place) if wrong.field.is_empty() => {
+            refused(FileError { place, message: wrong.error.detail().to_owned() })
+        }
+        Some(place) => {
+            refused(FileError { place: place.within(wrong.field), message: wrong.error.detail().to_owned() })
+        }
+        None => wrong.error,
     }
-    Ok(())
 }
 
 fn refused(error: FileError) -> Error {

@@ -24,8 +24,8 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
 
-use super::stores::{self, Stores};
 use super::scan::view;
+use super::stores::{self, Stores};
 use super::{FileFormat, TableFiles, layout};
 use crate::error::{Error, ErrorKind, Result};
 

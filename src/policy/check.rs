@@ -4,8 +4,11 @@
 
 use std::collections::BTreeSet;
 
+use super::grant::GrantSpec;
 use super::model::{Columns, Permission, Target};
 use super::principal::Principal;
+use super::restriction::{Effect, Mask, Restriction, Scope};
+use super::tag::{Tag, is_plain_word, not_plain};
 
 /// A rule that cannot be kept: the field that is wrong, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,27 +18,95 @@ pub struct Invalid {
 }
 
 /// Checks that the parts of a grant fit together.
-pub fn check_grant(
-    on: &Target,
-    permissions: &BTreeSet<Permission>,
-    columns: &Columns,
-    rows: Option<&str>,
-) -> Result<(), Invalid> {
-    check_target(on)?;
-    check_permissions(on, permissions)?;
-    let reads = permissions.contains(&Permission::Select);
-    if *columns != Columns::All && !reads {
-        return invalid("columns", "`columns` says what may be read: it needs the permission `select`");
+pub fn check_grant(grant: &GrantSpec) -> Result<(), Invalid> {
+    check_target(&grant.on)?;
+    check_permissions(&grant.on, &grant.permissions)?;
+    check_reading(grant)?;
+    check_columns(&grant.columns)?;
+    match (grant.from, grant.until) {
+        (Some(from), Some(until)) if until <= from => {
+            invalid("until", "`until` is not after `from`: the grant would never hold")
+        }
+        _ => Ok(()),
     }
-    if rows.is_some() && !reads {
-        return invalid("rows", "`rows` says what may be read: it needs the permission `select`");
+}
+
+/// What says which part may be read needs the permission to read, and is said once.
+fn check_reading(grant: &GrantSpec) -> Result<(), Invalid> {
+    let reads = grant.permissions.contains(&Permission::Select);
+    let said = [
+        ("columns", grant.columns != Columns::All),
+        ("rows", grant.rows.is_some()),
+        ("filter", grant.filter.is_some()),
+    ];
+    for (field, is_said) in said {
+        if is_said && !reads {
+            return invalid(
+                field,
+                format!("`{field}` says what may be read: it needs the permission `select`"),
+            );
+        }
+        if is_said && field != "filter" && grant.filter.is_some() {
+            return invalid(
+                field,
+                format!("the filter says which columns and rows: leave out `{field}` or `filter`"),
+            );
+        }
     }
-    check_columns(columns)?;
+    if grant.filter.is_some() && !matches!(grant.on, Target::Table(_)) {
+        return invalid("filter", "a filter is for one table: write the table that it is on");
+    }
+    check_rows(grant.rows.as_deref())
+}
+
+/// Checks that a row expression says something.
+pub fn check_rows(rows: Option<&str>) -> Result<(), Invalid> {
     match rows {
         Some(text) if text.trim().is_empty() => {
             invalid("rows", "`rows` is empty: write a boolean expression, or leave `rows` out for all rows")
         }
         Some(_) | None => Ok(()),
+    }
+}
+
+/// Checks that the parts of a restriction fit together.
+pub fn check_restriction(restriction: &Restriction) -> Result<(), Invalid> {
+    if restriction.on.is_empty() {
+        return invalid("on", "a restriction is on something: name a database, a table, a column or tags");
+    }
+    if restriction.applies_to.is_empty() {
+        return invalid("applies_to", "`applies_to` names nobody: leave it out for everyone");
+    }
+    let on_columns = restriction.on.iter().any(|scope| matches!(scope, Scope::Column(..)));
+    match &restriction.effect {
+        Effect::Rows(_) if on_columns => {
+            invalid("on", "`rows` are of a table: name the table and not a column of it")
+        }
+        Effect::Rows(text) => check_rows(Some(text)),
+        Effect::Mask(Mask::Using(text)) if text.trim().is_empty() => {
+            invalid("mask", "`using` is empty: write an expression of the column's type")
+        }
+        Effect::Hide | Effect::Mask(_) => Ok(()),
+    }
+}
+
+/// Checks that a tag can be one.
+pub fn check_tag(tag: &Tag) -> Result<(), Invalid> {
+    if tag.values.is_empty() {
+        return invalid(
+            "values",
+            format!("the tag `{}` has no values: list those that it may have", tag.key),
+        );
+    }
+    let mut seen = BTreeSet::new();
+    for word in std::iter::once(&tag.key).chain(&tag.values) {
+        if !is_plain_word(word) {
+            return invalid("values", not_plain(word));
+        }
+    }
+    match tag.values.iter().find(|value| !seen.insert(*value)) {
+        Some(value) => invalid("values", format!("`{value}` is there twice")),
+        None => Ok(()),
     }
 }
 
@@ -56,13 +127,15 @@ pub fn check_target(on: &Target) -> Result<(), Invalid> {
     let fits = match on {
         Target::Database(database) | Target::AllTables(database) => plain(database),
         Target::Table(table) => plain(&table.database) && plain(&table.table),
+        // Made of plain words by its type.
+        Target::Tagged(_) => true,
     };
     match fits {
         true => Ok(()),
         false => invalid(
             "on",
             format!(
-                "`{on}` is not something to grant on: write `DATABASE`, `DATABASE.*` or `DATABASE.TABLE`"
+                "`{on}` is not something to grant on: write `DATABASE`, `DATABASE.*`, `DATABASE.TABLE` or tags"
             ),
         ),
     }
@@ -75,7 +148,7 @@ fn check_permissions(on: &Target, permissions: &BTreeSet<Permission>) -> Result<
             "a grant allows something: name at least one permission, such as `select`",
         );
     }
-    let database = on.database();
+    let database = on.database().unwrap_or("DATABASE");
     let is_database = matches!(on, Target::Database(_));
     for permission in permissions {
         match permission {
@@ -97,7 +170,8 @@ fn check_permissions(on: &Target, permissions: &BTreeSet<Permission>) -> Result<
     Ok(())
 }
 
-fn check_columns(columns: &Columns) -> Result<(), Invalid> {
+/// Checks that a list of columns names some.
+pub fn check_columns(columns: &Columns) -> Result<(), Invalid> {
     let names = match columns {
         Columns::All => return Ok(()),
         Columns::Include(names) if names.is_empty() => {

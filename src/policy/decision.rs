@@ -4,19 +4,33 @@
 
 use std::fmt::Write as _;
 
+use super::restriction::Mask;
+
 /// What an identity may see of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     pub verdict: Verdict,
     /// The columns whose values may be read, in table order.
     pub columns: Vec<ColumnDecision>,
-    /// The table has a column that is not among `columns`.
+    /// The table has a column, or a field of one, that is not among `columns`.
     pub columns_hidden: bool,
+    /// The rows that the grants give.
     pub rows: Rows,
+    /// What the restrictions ask of every row: each of these must be true; sorted, each once.
+    pub required: Vec<String>,
     /// The ids of the grants that this follows from, in order.
     pub grants: Vec<String>,
+    /// The names of the restrictions that took something away, in order.
+    pub restrictions: Vec<String>,
     /// The columns whose name and type may be shown, in table order.
-    pub describe: Vec<String>,
+    pub describe: Vec<ColumnShape>,
+}
+
+/// A column by its name and, of a struct, its fields. Without fields it is meant whole.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ColumnShape {
+    pub name: String,
+    pub fields: Vec<ColumnShape>,
 }
 
 /// Whether the table is there at all for the identity.
@@ -38,11 +52,22 @@ pub enum Rows {
     AnyOf(Vec<String>),
 }
 
-/// A visible column.
+/// A visible column, or a visible field of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnDecision {
     pub name: String,
     pub cell: Cell,
+    pub mask: Option<AppliedMask>,
+    /// Of a struct that is not given whole: the fields that are, each with its own rules. Then `cell` is always and
+    /// there is no `mask` here.
+    pub fields: Vec<ColumnDecision>,
+}
+
+/// A mask and the restriction it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppliedMask {
+    pub restriction: String,
+    pub mask: Mask,
 }
 
 /// In which of the visible rows a column has its value. In the others it is NULL.
@@ -54,11 +79,20 @@ pub enum Cell {
 }
 
 /// What a result's policy notice says of one table. It tells which rules apply, never what they removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NoticeFlags {
     pub rows_filtered: bool,
     pub cells_nulled: bool,
+    /// The masked columns, as paths inside the table.
+    pub masked: Vec<String>,
     pub columns_hidden: bool,
+}
+
+impl ColumnShape {
+    /// A column that is meant whole.
+    pub fn whole(name: impl Into<String>) -> Self {
+        Self { name: name.into(), fields: Vec::new() }
+    }
 }
 
 impl Decision {
@@ -69,26 +103,40 @@ impl Decision {
             columns: Vec::new(),
             columns_hidden: false,
             rows: Rows::AnyOf(vec!["false".to_owned()]),
+            required: Vec::new(),
             grants: Vec::new(),
+            restrictions: Vec::new(),
             describe: Vec::new(),
         }
     }
 
-    /// What the notice says when the table is read under this decision.
-    pub fn notice_flags(&self) -> NoticeFlags {
-        NoticeFlags {
-            rows_filtered: matches!(self.rows, Rows::AnyOf(_)),
-            cells_nulled: self.columns.iter().any(|column| matches!(column.cell, Cell::When(_))),
-            columns_hidden: self.columns_hidden,
-        }
+    /// Whether a row may be withheld.
+    pub fn filters_rows(&self) -> bool {
+        self.rows != Rows::All || !self.required.is_empty()
     }
 
-    /// Whether the result says all there is: every column, row and cell of the table.
+    /// What the notice says when the table is read under this decision.
+    pub fn notice_flags(&self) -> NoticeFlags {
+        let mut flags = NoticeFlags {
+            rows_filtered: self.filters_rows(),
+            columns_hidden: self.columns_hidden,
+            ..NoticeFlags::default()
+        };
+        walk(&self.columns, "", &mut |path, column| {
+            flags.cells_nulled |= matches!(column.cell, Cell::When(_));
+            if column.mask.is_some() {
+                flags.masked.push(path.to_owned());
+            }
+        });
+        flags
+    }
+
+    /// Whether the result says all there is: every column, row and cell of the table as it is.
     pub fn is_unrestricted(&self) -> bool {
         self.verdict == Verdict::Select && self.notice_flags() == NoticeFlags::default()
     }
 
-    /// The same text exactly when two decisions let the same be seen, whichever grants said so.
+    /// The same text exactly when two decisions let the same be seen, whichever rules said so.
     ///
     /// It is the decision spelt out and not a hash of it: what is cached under it must never be found by someone
     /// whose decision only happens to hash alike. Every text is led by its length, so no name can imitate another.
@@ -99,21 +147,68 @@ impl Decision {
             Verdict::NotFound => return "none".to_owned(),
         };
         text.push_str(if self.columns_hidden { ";hidden" } else { ";whole" });
-        for column in &self.columns {
-            text.push_str(";column");
-            spell(&mut text, &column.name);
-            if let Cell::When(expressions) = &column.cell {
-                text.push_str(",when");
-                expressions.iter().for_each(|expression| spell(&mut text, expression));
-            }
-        }
+        spell_columns(&mut text, &self.columns);
         if let Rows::AnyOf(expressions) = &self.rows {
             text.push_str(";rows");
             expressions.iter().for_each(|expression| spell(&mut text, expression));
         }
+        if !self.required.is_empty() {
+            text.push_str(";required");
+            self.required.iter().for_each(|expression| spell(&mut text, expression));
+        }
         text.push_str(";describe");
-        self.describe.iter().for_each(|name| spell(&mut text, name));
+        spell_shapes(&mut text, &self.describe);
         text
+    }
+}
+
+/// Visits every column that stands for a value: those that are given whole, and the fields of the others.
+pub fn walk(columns: &[ColumnDecision], prefix: &str, visit: &mut impl FnMut(&str, &ColumnDecision)) {
+    for column in columns {
+        let path = join(prefix, &column.name);
+        match column.fields.as_slice() {
+            [] => visit(&path, column),
+            fields => walk(fields, &path, visit),
+        }
+    }
+}
+
+/// The path of `name` inside `prefix`.
+pub fn join(prefix: &str, name: &str) -> String {
+    if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
+}
+
+fn spell_columns(text: &mut String, columns: &[ColumnDecision]) {
+    for column in columns {
+        text.push_str(";column");
+        spell(text, &column.name);
+        if let Cell::When(expressions) = &column.cell {
+            text.push_str(",when");
+            expressions.iter().for_each(|expression| spell(text, expression));
+        }
+        if let Some(AppliedMask { mask, .. }) = &column.mask {
+            text.push_str(",mask");
+            spell(text, mask.name());
+            if let Mask::Using(expression) = mask {
+                spell(text, expression);
+            }
+        }
+        if !column.fields.is_empty() {
+            text.push('(');
+            spell_columns(text, &column.fields);
+            text.push(')');
+        }
+    }
+}
+
+fn spell_shapes(text: &mut String, shapes: &[ColumnShape]) {
+    for shape in shapes {
+        spell(text, &shape.name);
+        if !shape.fields.is_empty() {
+            text.push('(');
+            spell_shapes(text, &shape.fields);
+            text.push(')');
+        }
     }
 }
 

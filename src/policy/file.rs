@@ -7,7 +7,7 @@
 
 mod read;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -15,8 +15,8 @@ use serde_saphyr::Spanned;
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 
 use super::compile::check_cycles;
-use super::model::{Columns, Grant, Permission, Role, Target};
-use super::principal::Principal;
+use super::grant::GrantSpec;
+use super::model::Role;
 use crate::error::Error;
 
 /// What one file says.
@@ -40,17 +40,6 @@ pub struct Desired {
 pub struct DatabaseSpec {
     pub name: String,
     pub comment: Option<String>,
-}
-
-/// A grant as a file says it: the store gives it an id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GrantSpec {
-    pub to: Principal,
-    pub on: Target,
-    pub permissions: BTreeSet<Permission>,
-    pub columns: Columns,
-    pub rows: Option<String>,
-    pub reason: Option<String>,
 }
 
 /// Something with where it was written.
@@ -162,27 +151,6 @@ impl Desired {
             Some(_) => {}
         }
         Ok(())
-    }
-}
-
-impl GrantSpec {
-    /// Whether both grants are the same: all fields but `reason` are.
-    pub fn same_as(&self, other: &Self) -> bool {
-        let fields = |grant: &Self| Self { reason: None, ..grant.clone() };
-        fields(self) == fields(other)
-    }
-
-    /// The grant under the id that the store gives it.
-    pub fn with_id(self, id: impl Into<String>) -> Grant {
-        let Self { to, on, permissions, columns, rows, reason } = self;
-        Grant { id: id.into(), to, on, permissions, columns, rows, reason }
-    }
-}
-
-impl From<&Grant> for GrantSpec {
-    fn from(grant: &Grant) -> Self {
-        let Grant { id: _, to, on, permissions, columns, rows, reason } = grant.clone();
-        Self { to, on, permissions, columns, rows, reason }
     }
 }
 

@@ -9,7 +9,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use chrono::{DateTime, Utc};
+
 use super::principal::Principal;
+use super::restriction::{Restriction, Scope};
+use super::tag::{Tag, TagExpression, TaggedObject, Tags};
 
 /// A table's full name, written `database.table`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -19,13 +23,23 @@ pub struct TableName {
     pub table: String,
 }
 
-/// What a grant is on. Written `db` (the database itself), `db.table`, or `db.*` (every table, future ones too).
+/// What a grant is on. Written `db` (the database itself), `db.table`, `db.*` (every table, future ones too), or a tag
+/// expression (every column whose tags match, future ones too).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "Written", into = "Written")]
 pub enum Target {
     Database(String),
     AllTables(String),
     Table(TableName),
+    Tagged(TagExpression),
+}
+
+/// A target or a scope as documents write it: a text, or `{"tags": {"key": ["value"]}}`.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Written {
+    Text(String),
+    Tags { tags: BTreeMap<String, BTreeSet<String>> },
 }
 
 /// What a grant allows. `select`, `describe`, `insert`, `alter`, `drop` on tables; `describe`, `create_table`,
@@ -64,8 +78,31 @@ pub struct Grant {
     /// A boolean SQL expression over the table's own columns; only rows for which it is true are covered.
     #[serde(default)]
     pub rows: Option<String>,
+    /// The named filter that says columns and rows in their place.
+    #[serde(default)]
+    pub filter: Option<String>,
+    /// The grantee may grant the same or less to others.
+    #[serde(default)]
+    pub grantable: bool,
+    /// From this time on, itself included.
+    #[serde(default)]
+    pub from: Option<DateTime<Utc>>,
+    /// Before this time, itself excluded.
+    #[serde(default)]
+    pub until: Option<DateTime<Utc>>,
     #[serde(default)]
     pub reason: Option<String>,
+}
+
+/// Columns and rows of one table under a name, for use in grants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filter {
+    pub name: String,
+    pub on: TableName,
+    #[serde(default)]
+    pub columns: Columns,
+    #[serde(default)]
+    pub rows: Option<String>,
 }
 
 /// A named set of users, groups and roles, kept in the policy store.
@@ -80,6 +117,18 @@ pub struct Role {
 pub struct PolicySet {
     pub roles: BTreeMap<String, Role>,
     pub grants: Vec<Grant>,
+    pub filters: BTreeMap<String, Filter>,
+    pub restrictions: BTreeMap<String, Restriction>,
+    /// By key.
+    pub tags: BTreeMap<String, Tag>,
+    pub tagged: BTreeMap<TaggedObject, Tags>,
+}
+
+impl Grant {
+    /// Whether it is in force at `now`.
+    pub fn is_valid_at(&self, now: DateTime<Utc>) -> bool {
+        self.from.is_none_or(|from| from <= now) && self.until.is_none_or(|until| now < until)
+    }
 }
 
 impl TableName {
@@ -158,11 +207,12 @@ impl FromStr for Permission {
 }
 
 impl Target {
-    /// The database that it is, or is in.
-    pub fn database(&self) -> &str {
+    /// The database that it is, or is in; tags are in none.
+    pub fn database(&self) -> Option<&str> {
         match self {
-            Self::Database(database) | Self::AllTables(database) => database,
-            Self::Table(table) => &table.database,
+            Self::Database(database) | Self::AllTables(database) => Some(database),
+            Self::Table(table) => Some(&table.database),
+            Self::Tagged(_) => None,
         }
     }
 }
@@ -173,6 +223,7 @@ impl fmt::Display for Target {
             Self::Database(database) => f.write_str(database),
             Self::AllTables(database) => write!(f, "{database}.*"),
             Self::Table(table) => table.fmt(f),
+            Self::Tagged(expression) => expression.fmt(f),
         }
     }
 }
@@ -182,6 +233,7 @@ impl FromStr for Target {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once('.') {
+            _ if text.starts_with("tags(") => text.parse().map(Self::Tagged),
             None if !text.is_empty() => Ok(Self::Database(text.to_owned())),
             Some((database, "*")) if !database.is_empty() => Ok(Self::AllTables(database.to_owned())),
             Some(_) => text.parse().map(Self::Table),
@@ -190,16 +242,42 @@ impl FromStr for Target {
     }
 }
 
-impl TryFrom<String> for Target {
+impl TryFrom<Written> for Target {
     type Error = String;
 
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
+    fn try_from(written: Written) -> Result<Self, String> {
+        match written {
+            Written::Text(text) => text.parse(),
+            Written::Tags { tags } => TagExpression::new(tags).map(Self::Tagged),
+        }
     }
 }
 
-impl From<Target> for String {
+impl From<Target> for Written {
     fn from(target: Target) -> Self {
-        target.to_string()
+        match target {
+            Target::Tagged(expression) => Self::Tags { tags: expression.keys().clone() },
+            other => Self::Text(other.to_string()),
+        }
+    }
+}
+
+impl TryFrom<Written> for Scope {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        match written {
+            Written::Text(text) => text.parse(),
+            Written::Tags { tags } => TagExpression::new(tags).map(Self::Tagged),
+        }
+    }
+}
+
+impl From<Scope> for Written {
+    fn from(scope: Scope) -> Self {
+        match scope {
+            Scope::Tagged(expression) => Self::Tags { tags: expression.keys().clone() },
+            other => Self::Text(other.to_string()),
+        }
     }
 }

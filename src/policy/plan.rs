@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::file::{DatabaseSpec, Desired, FileError, GrantSpec};
+use super::file::{DatabaseSpec, Desired, FileError};
+use super::grant::GrantSpec;
 use super::model::{Columns, Grant, PolicySet, Role};
 
 /// One change. Displays as one readable line.

@@ -4,11 +4,14 @@
 
 use std::sync::Arc;
 
+use arrow_schema::{DataType, FieldRef, Fields};
+use chrono::Utc;
+
 use super::parse::{INFORMATION_SCHEMA, Parsed, no_such_table};
 use crate::app::Governance;
 use crate::error::{Error, ErrorKind, Result};
-use crate::policy::decide::decide;
-use crate::policy::decision::{Decision, Verdict};
+use crate::policy::decide::{Asker, decide};
+use crate::policy::decision::{ColumnShape, Decision, Verdict};
 use crate::policy::principal::Identity;
 use crate::store::record::TableRecord;
 
@@ -37,11 +40,12 @@ impl Authorized {
         describes_all: bool,
     ) -> Result<Self> {
         let mut tables = Vec::new();
+        let asker = asker(&identity, &governance, describes_all);
         for name in parsed.tables().iter().filter(|name| name.database != INFORMATION_SCHEMA) {
             let Some(record) = governance.state.tables.get(name) else {
                 return Err(no_such_table(&name.to_string()));
             };
-            let decision = decide_on(&identity, &record.value, &governance, describes_all);
+            let decision = decide_on(&asker, &record.value, &governance);
             match decision.verdict {
                 Verdict::Select => tables.push(AuthorizedTable { record: record.value.clone(), decision }),
                 Verdict::NotFound => return Err(no_such_table(&name.to_string())),
@@ -81,13 +85,24 @@ impl Authorized {
     }
 }
 
+/// `identity` as the policy in `governance` sees it now.
+pub fn asker(identity: &Identity, governance: &Governance, describes_all: bool) -> Asker {
+    Asker::new(identity, &governance.index, Utc::now(), describes_all)
+}
+
 /// The decision of the policy in `governance` on `record`.
-pub fn decide_on(
-    identity: &Identity,
-    record: &TableRecord,
-    governance: &Governance,
-    describes_all: bool,
-) -> Decision {
-    let columns = record.schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
-    decide(identity, &record.name, &columns, &governance.index, describes_all)
+pub fn decide_on(asker: &Asker, record: &TableRecord, governance: &Governance) -> Decision {
+    decide(asker, &record.name, &shapes(record.schema.fields()), &governance.index)
+}
+
+/// The columns as the policy knows them: names, and the fields of structs.
+pub fn shapes(fields: &Fields) -> Vec<ColumnShape> {
+    let shape = |field: &FieldRef| ColumnShape {
+        name: field.name().clone(),
+        fields: match field.data_type() {
+            DataType::Struct(fields) => shapes(fields),
+            _ => Vec::new(),
+        },
+    };
+    fields.iter().map(shape).collect()
 }

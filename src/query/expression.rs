@@ -4,7 +4,6 @@
 //! Names are looked up in the guarded table alone. What the reader brings (name, roles, attributes) becomes a literal
 //! in the syntax tree and is never text that is parsed.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use datafusion::arrow::datatypes::DataType;
@@ -22,10 +21,9 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
-use crate::app::App;
+use super::sql_type;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::compile::Index;
-use crate::policy::model::Target;
 use crate::policy::principal::Identity;
 
 /// What an expression may ask of the reader.
@@ -42,39 +40,30 @@ pub fn condition(
     reader: &Reader<'_>,
     session: &SessionState,
 ) -> Result<Expr, String> {
+    match value(text, schema, reader, session)? {
+        (expr, DataType::Boolean | DataType::Null) => Ok(expr),
+        (_, other) => Err(format!("it gives {}, and a row rule must give a boolean", sql_type(&other))),
+    }
+}
+
+/// The expression `text` over `schema`, for `reader`, with its type.
+pub fn value(
+    text: &str,
+    schema: &DFSchema,
+    reader: &Reader<'_>,
+    session: &SessionState,
+) -> Result<(Expr, DataType), String> {
     let mut syntax = parse(text)?;
     substitute(&mut syntax.expr, reader)?;
     let expr = session.create_logical_expr_from_sql_expr(syntax, schema).map_err(|fault| plain(&fault))?;
     refuse_what_is_not_a_rule(&expr)?;
-    match expr.get_type(schema).map_err(|fault| plain(&fault))? {
-        DataType::Boolean | DataType::Null => Ok(expr),
-        other => Err(format!("it gives {other}, and a row rule must give a boolean")),
-    }
+    let data_type = expr.get_type(schema).map_err(|fault| plain(&fault))?;
+    Ok((expr, data_type))
 }
 
-/// Checks a row rule before it is saved: that it can be one, and that it fits every table it is for, as far as there
-/// are any. Its table may come later; a rule that does not fit it then makes the table fail closed.
-pub fn check_rows_expression(app: &App, target: &Target, text: &str) -> Result<()> {
-    let refused = |reason: String| {
-        Error::invalid_request(format!("the expression `{text}` cannot be a row rule: {reason}"))
-    };
-    parse(text).map_err(refused)?;
-    let governance = app.state();
-    let nobody = Identity { user: String::new(), groups: BTreeSet::new(), attributes: BTreeMap::new() };
-    let reader = Reader { identity: &nobody, index: &governance.index };
-    for (name, table) in &governance.state.tables {
-        let is_meant = match target {
-            Target::Table(meant) => meant == name,
-            Target::AllTables(database) => *database == name.database,
-            Target::Database(_) => false,
-        };
-        if is_meant {
-            let schema = DFSchema::try_from(table.value.schema.as_ref().clone()).map_err(Error::internal)?;
-            condition(text, &schema, &reader, app.engine.bare())
-                .map_err(|reason| refused(format!("{reason} (on `{name}`)")))?;
-        }
-    }
-    Ok(())
+/// Checks what can be checked of a rule's expression without a table.
+pub fn check_syntax(text: &str) -> Result<(), String> {
+    parse(text).map(|_| ())
 }
 
 /// The refusal of a query whose policy no longer fits its table. The reader learns no expression.

@@ -6,17 +6,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use arrow_schema::{DataType, Field, FieldRef, Fields};
 use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 
-use super::authorize::{Authorized, decide_on};
+use super::authorize::{Authorized, asker, decide_on};
 use super::engine::CATALOG;
 use super::parse::{INFORMATION_SCHEMA, no_such_table};
 use super::sql_type::sql_type;
 use crate::app::{App, Governance};
 use crate::error::{Error, Result};
-use crate::policy::decision::Decision;
+use crate::policy::decision::{ColumnShape, Decision};
 use crate::policy::model::TableName;
 use crate::policy::principal::Identity;
 use crate::store::record::TableRecord;
@@ -35,17 +36,40 @@ pub fn visible_tables<'a>(
     identity: &Identity,
     describes_all: bool,
 ) -> Vec<Visible<'a>> {
+    let asker = asker(identity, governance, describes_all);
     governance
         .state
         .tables
         .values()
         .map(|record| Visible {
-            decision: decide_on(identity, &record.value, governance, describes_all),
+            decision: decide_on(&asker, &record.value, governance),
             revision: record.revision,
             record: &record.value,
         })
         .filter(|visible| !visible.decision.describe.is_empty())
         .collect()
+}
+
+impl Visible<'_> {
+    /// The columns as the reader may know them, a struct with the fields that are theirs.
+    pub fn fields(&self) -> Vec<FieldRef> {
+        pruned(self.record.schema.fields(), &self.decision.describe)
+    }
+}
+
+fn pruned(fields: &Fields, shapes: &[ColumnShape]) -> Vec<FieldRef> {
+    let field = |shape: &ColumnShape| {
+        let (_, field) = fields.find(&shape.name)?;
+        match (field.data_type(), shape.fields.as_slice()) {
+            (_, []) => Some(Arc::clone(field)),
+            (DataType::Struct(inner), shapes) => {
+                let kept = DataType::Struct(pruned(inner, shapes).into());
+                Some(Arc::new(Field::clone(field).with_data_type(kept)))
+            }
+            _ => None,
+        }
+    };
+    shapes.iter().filter_map(field).collect()
 }
 
 /// Adds the listings that the statement names to its `tables`.
@@ -92,10 +116,8 @@ fn columns_listing(visible: &[Visible<'_>]) -> Result<RecordBatch> {
     let rows = visible
         .iter()
         .flat_map(|table| {
-            table.decision.describe.iter().enumerate().filter_map(|(position, column)| {
-                let field = table.record.schema.field_with_name(column).ok()?;
-                Some((&table.record.name, position, field))
-            })
+            let fields = table.fields().into_iter().enumerate();
+            fields.map(|(position, field)| (&table.record.name, position, field))
         })
         .collect::<Vec<_>>();
     let positions =

@@ -13,6 +13,7 @@ pub mod expression;
 pub mod fault;
 pub mod functions;
 pub mod listing;
+pub mod mask;
 pub mod notice;
 pub mod pace;
 pub mod parse;
@@ -29,7 +30,6 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::authorize::Authorized;
-pub use self::expression::check_rows_expression;
 pub use self::notice::PolicyNotice;
 use self::parse::Parsed;
 use self::plan::Planned;

@@ -21,13 +21,15 @@ pub struct PolicyNotice {
 impl PolicyNotice {
     /// The notice for a statement.
     pub fn of(authorized: &Authorized) -> Self {
-        let flags = || authorized.tables().iter().map(|table| table.decision.notice_flags());
-        Self {
-            rows_filtered: flags().any(|flags| flags.rows_filtered),
-            cells_nulled: flags().any(|flags| flags.cells_nulled),
-            masked: Vec::new(),
-            columns_hidden: flags().any(|flags| flags.columns_hidden),
+        let mut notice = Self::default();
+        for table in authorized.tables() {
+            let flags = table.decision.notice_flags();
+            notice.rows_filtered |= flags.rows_filtered;
+            notice.cells_nulled |= flags.cells_nulled;
+            notice.columns_hidden |= flags.columns_hidden;
+            notice.masked.extend(flags.masked.iter().map(|path| format!("{}.{path}", table.record.name)));
         }
+        notice
     }
 
     /// For `strict`: fails when policy would make the result narrower. Hidden columns do so only behind a `*`, since

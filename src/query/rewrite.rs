@@ -8,15 +8,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Column;
 use datafusion::common::TableReference;
 use datafusion::common::{DFSchema, internal_err};
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::session_state::SessionState;
+use datafusion::functions::core::expr_fn::{get_field, named_struct};
 use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::logical_expr::utils::disjunction;
+use datafusion::logical_expr::utils::{conjunction, disjunction};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableType, when};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_plan::ExecutionPlan;
@@ -26,11 +27,13 @@ use datafusion::sql::parser::Statement;
 use super::authorize::{Authorized, AuthorizedTable};
 use super::barrier::check::Ground;
 use super::barrier::logical::Barrier;
-use super::expression::{Reader, condition, no_longer_fits};
+use super::expression::{Reader, condition, no_longer_fits, value};
+use super::mask::{self, MaskKey};
 use super::{fault, listing};
 use crate::app::App;
-use crate::error::Result;
-use crate::policy::decision::{Cell, Decision, Rows};
+use crate::error::{Error, Result};
+use crate::policy::decision::{Cell, ColumnDecision, Decision, Rows};
+use crate::policy::restriction::Mask;
 
 /// A statement and a session that holds its guarded tables alone.
 #[derive(Debug)]
@@ -59,8 +62,10 @@ impl Guarded {
     }
 }
 
+/// Where rows, cells or values are withheld, the reader's expressions must not meet what is below.
 fn needs_barrier(decision: &Decision) -> bool {
-    decision.rows != Rows::All || decision.columns.iter().any(|column| column.cell != Cell::Always)
+    let flags = decision.notice_flags();
+    flags.rows_filtered || flags.cells_nulled || !flags.masked.is_empty()
 }
 
 fn ground(app: &App, table: &AuthorizedTable) -> Result<Ground> {
@@ -89,6 +94,7 @@ async fn guarded_table(
         schema: Arc::clone(scan.schema()),
         reader,
         session: app.engine.bare(),
+        key: &app.mask_key,
     };
     let (plan, filters_rows) = rules.guard(scan, &table.decision)?;
     let plan = match needs_barrier(&table.decision) {
@@ -104,6 +110,7 @@ struct Rules<'a> {
     schema: Arc<DFSchema>,
     reader: Reader<'a>,
     session: &'a SessionState,
+    key: &'a MaskKey,
 }
 
 impl Rules<'_> {
@@ -112,22 +119,21 @@ impl Rules<'_> {
     ///
     /// Also says whether rows are filtered: a rule that is true of every row for this reader leaves no filter.
     fn guard(&self, scan: LogicalPlanBuilder, decision: &Decision) -> Result<(LogicalPlan, bool)> {
-        let condition = match &decision.rows {
+        let given = match &decision.rows {
             Rows::All => None,
-            Rows::AnyOf(rules) => {
-                Some(self.simplified(self.any_of(rules)?)).filter(|rule| *rule != lit(true))
-            }
+            Rows::AnyOf(rules) => Some(self.any_of(rules)?),
         };
+        let required = decision.required.iter().map(|rule| self.rule(rule)).collect::<Result<Vec<_>>>()?;
+        let condition = conjunction(given.into_iter().chain(required))
+            .map(|condition| self.simplified(condition))
+            .filter(|rule| *rule != lit(true));
         let filters_rows = condition.is_some();
         let filtered = match condition {
             Some(condition) => scan.filter(condition).map_err(fault::translate)?,
             None => scan,
         };
-        let columns = decision
-            .columns
-            .iter()
-            .map(|column| self.cell(&column.name, &column.cell))
-            .collect::<Result<Vec<_>>>()?;
+        let columns =
+            decision.columns.iter().map(|column| self.column(column)).collect::<Result<Vec<_>>>()?;
         let plan = filtered.project(columns).and_then(LogicalPlanBuilder::build).map_err(fault::translate)?;
         Ok((plan, filters_rows))
     }
@@ -144,29 +150,72 @@ impl Rules<'_> {
         coerced.and_then(|rule| simplifier.simplify(rule)).unwrap_or(rule)
     }
 
-    fn cell(&self, name: &str, cell: &Cell) -> Result<Expr> {
+    /// A visible column under its own name.
+    fn column(&self, column: &ColumnDecision) -> Result<Expr> {
         let (qualifier, field) =
-            self.schema.qualified_field_with_unqualified_name(name).map_err(fault::translate)?;
-        let column = Expr::Column(Column::new(qualifier.cloned(), field.name()));
-        match cell {
-            Cell::Always => Ok(column),
-            Cell::When(rules) => {
-                let value = when(self.any_of(rules)?, column).end().map_err(fault::translate)?;
-                Ok(value.alias_qualified(qualifier.cloned(), name))
-            }
+            self.schema.qualified_field_with_unqualified_name(&column.name).map_err(fault::translate)?;
+        let raw = Expr::Column(Column::new(qualifier.cloned(), field.name()));
+        let seen = self.seen(column, raw.clone(), field.data_type())?;
+        match seen == raw {
+            true => Ok(raw),
+            false => Ok(seen.alias_qualified(qualifier.cloned(), &column.name)),
         }
+    }
+
+    /// What the reader sees in the place of `raw`: masked, NULL where the cell is not theirs, and of a struct the
+    /// fields that are.
+    fn seen(&self, column: &ColumnDecision, raw: Expr, data_type: &DataType) -> Result<Expr> {
+        if !column.fields.is_empty() {
+            return self.struct_of(column, raw, data_type);
+        }
+        let value = match &column.mask {
+            None => raw,
+            Some(applied) => self.masked(&applied.mask, raw, data_type)?,
+        };
+        match &column.cell {
+            Cell::Always => Ok(value),
+            Cell::When(rules) => when(self.any_of(rules)?, value).end().map_err(fault::translate),
+        }
+    }
+
+    fn struct_of(&self, column: &ColumnDecision, raw: Expr, data_type: &DataType) -> Result<Expr> {
+        let DataType::Struct(fields) = data_type else {
+            return Err(self.no_longer_fits(&column.name, "it is no struct any more"));
+        };
+        let mut parts = Vec::with_capacity(column.fields.len() * 2);
+        for inner in &column.fields {
+            let Some((_, field)) = fields.find(&inner.name) else {
+                return Err(self.no_longer_fits(&inner.name, "there is no such field any more"));
+            };
+            parts.push(lit(inner.name.as_str()));
+            let raw = get_field(raw.clone(), inner.name.as_str());
+            parts.push(self.seen(inner, raw, field.data_type())?);
+        }
+        when(raw.is_not_null(), named_struct(parts)).end().map_err(fault::translate)
+    }
+
+    fn masked(&self, mask: &Mask, raw: Expr, data_type: &DataType) -> Result<Expr> {
+        let masked = match mask {
+            Mask::Using(text) => value(text, &self.schema, &self.reader, self.session)
+                .and_then(|(expression, found)| mask::using(expression, &found, raw, data_type)),
+            named => mask::named(named, raw, data_type, self.key),
+        };
+        masked.map_err(|reason| self.no_longer_fits(mask.name(), &reason))
     }
 
     /// True where any of `rules` is; an empty list is true nowhere.
     fn any_of(&self, rules: &[String]) -> Result<Expr> {
-        let conditions = rules
-            .iter()
-            .map(|rule| {
-                condition(rule, &self.schema, &self.reader, self.session)
-                    .map_err(|reason| no_longer_fits(&self.table, rule, &reason))
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let conditions = rules.iter().map(|rule| self.rule(rule)).collect::<Result<Vec<_>>>()?;
         Ok(disjunction(conditions).unwrap_or_else(|| lit(false)))
+    }
+
+    fn rule(&self, rule: &str) -> Result<Expr> {
+        condition(rule, &self.schema, &self.reader, self.session)
+            .map_err(|reason| self.no_longer_fits(rule, &reason))
+    }
+
+    fn no_longer_fits(&self, rule: &str, reason: &str) -> Error {
+        no_longer_fits(&self.table, rule, reason)
     }
 }
 

@@ -8,11 +8,13 @@
 //! lock when the transaction begins, PostgreSQL locks the row. So a writer never sees half of another's change, and
 //! the server and a command line beside it may use one store.
 
+mod after;
 mod audit;
 mod connect;
 mod databases;
 mod failure;
 mod grants;
+mod objects;
 pub mod record;
 mod roles;
 mod secrets;
@@ -32,7 +34,11 @@ use crate::audit::event::AuditEvent;
 use crate::error::{Error, Result};
 use connect::Dialect;
 use failure::store_failed;
-use record::{Change, State};
+use record::{Change, State, Tagging, View};
+
+use crate::policy::model::Filter;
+use crate::policy::restriction::Restriction;
+use crate::policy::tag::Tag;
 
 /// A handle to the policy store. Cheap to clone; all clones share one pool of connections.
 #[derive(Clone)]
@@ -94,8 +100,14 @@ impl Store {
         let tables = tables::list(&mut transaction).await?;
         let roles = roles::list(&mut transaction).await?;
         let grants = grants::list(&mut transaction).await?;
+        let filters = objects::list(&mut transaction).await?;
+        let restrictions = objects::list(&mut transaction).await?;
+        let tags = objects::list(&mut transaction).await?;
+        let taggings = objects::list(&mut transaction).await?;
+        let views = objects::list::<View>(&mut transaction).await?.into_values();
+        let views = views.map(|view| (view.value.name.clone(), view)).collect();
         transaction.commit().await.map_err(store_failed)?;
-        Ok(State { version, databases, tables, roles, grants })
+        Ok(State { version, databases, tables, roles, grants, filters, restrictions, tags, taggings, views })
     }
 
     /// The policy version now. Cheap: made to be polled, to see whether to [`Store::load`] again.
@@ -163,6 +175,27 @@ async fn apply(connection: &mut AnyConnection, change: &Change) -> Result<Applie
         Change::CreateGrant(value) => grants::create(connection, value).await,
         Change::UpdateGrant { value, expected } => grants::update(connection, value, *expected).await,
         Change::DropGrant { id, expected } => grants::drop(connection, id, *expected).await,
+        Change::CreateFilter(value) => objects::create(connection, value).await,
+        Change::UpdateFilter { value, expected } => objects::update(connection, value, *expected).await,
+        Change::DropFilter { name, expected } => objects::drop::<Filter>(connection, name, *expected).await,
+        Change::CreateRestriction(value) => objects::create(connection, value).await,
+        Change::UpdateRestriction { value, expected } => objects::update(connection, value, *expected).await,
+        Change::DropRestriction { name, expected } => {
+            objects::drop::<Restriction>(connection, name, *expected).await
+        }
+        Change::CreateTag(value) => objects::create(connection, value).await,
+        Change::UpdateTag { value, expected } => objects::update(connection, value, *expected).await,
+        Change::DropTag { key, expected } => objects::drop::<Tag>(connection, key, *expected).await,
+        Change::CreateTagging(value) => objects::create(connection, value).await,
+        Change::UpdateTagging { value, expected } => objects::update(connection, value, *expected).await,
+        Change::DropTagging { object, expected } => {
+            objects::drop::<Tagging>(connection, &object.to_string(), *expected).await
+        }
+        Change::CreateView(value) => objects::create(connection, value).await,
+        Change::UpdateView { value, expected } => objects::update(connection, value, *expected).await,
+        Change::DropView { name, expected } => {
+            objects::drop::<View>(connection, &name.to_string(), *expected).await
+        }
     }
 }
 

@@ -8,7 +8,9 @@ use arrow_schema::SchemaRef;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::policy::model::{Grant, PolicySet, Role, TableName};
+use crate::policy::model::{Filter, Grant, PolicySet, Role, TableName};
+use crate::policy::restriction::Restriction;
+use crate::policy::tag::{Tag, TaggedObject, Tags};
 
 /// Everything that is governed, read at one policy version.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +21,14 @@ pub struct State {
     pub tables: BTreeMap<TableName, Versioned<TableRecord>>,
     pub roles: BTreeMap<String, Versioned<Role>>,
     pub grants: BTreeMap<String, Versioned<Grant>>,
+    pub filters: BTreeMap<String, Versioned<Filter>>,
+    pub restrictions: BTreeMap<String, Versioned<Restriction>>,
+    /// By key.
+    pub tags: BTreeMap<String, Versioned<Tag>>,
+    /// By the object's text.
+    pub taggings: BTreeMap<String, Versioned<Tagging>>,
+    /// By full name.
+    pub views: BTreeMap<TableName, Versioned<View>>,
 }
 
 /// A value with the revision that a writer must have read to change it.
@@ -56,6 +66,27 @@ pub struct TableRecord {
     pub updated_at: DateTime<Utc>,
 }
 
+/// The tags that are assigned to one object, without what it inherits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tagging {
+    pub object: TaggedObject,
+    pub tags: Tags,
+}
+
+/// A query under a table's name. It runs with the rights of whoever reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    pub name: TableName,
+    /// The query, with every table in it written `database.table`.
+    pub sql: String,
+    /// The columns it had when it was made.
+    pub schema: SchemaRef,
+    /// Who made it.
+    pub owner: String,
+    #[serde(default)]
+    pub comment: Option<String>,
+}
+
 /// How a table's files are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -82,6 +113,21 @@ pub enum Change {
     CreateGrant(Grant),
     UpdateGrant { value: Grant, expected: Option<i64> },
     DropGrant { id: String, expected: Option<i64> },
+    CreateFilter(Filter),
+    UpdateFilter { value: Filter, expected: Option<i64> },
+    DropFilter { name: String, expected: Option<i64> },
+    CreateRestriction(Restriction),
+    UpdateRestriction { value: Restriction, expected: Option<i64> },
+    DropRestriction { name: String, expected: Option<i64> },
+    CreateTag(Tag),
+    UpdateTag { value: Tag, expected: Option<i64> },
+    DropTag { key: String, expected: Option<i64> },
+    CreateTagging(Tagging),
+    UpdateTagging { value: Tagging, expected: Option<i64> },
+    DropTagging { object: TaggedObject, expected: Option<i64> },
+    CreateView(View),
+    UpdateView { value: View, expected: Option<i64> },
+    DropView { name: TableName, expected: Option<i64> },
 }
 
 impl State {
@@ -90,8 +136,20 @@ impl State {
         PolicySet {
             roles: self.roles.iter().map(|(name, role)| (name.clone(), role.value.clone())).collect(),
             grants: self.grants.values().map(|grant| grant.value.clone()).collect(),
+            filters: values(&self.filters),
+            restrictions: values(&self.restrictions),
+            tags: values(&self.tags),
+            tagged: self
+                .taggings
+                .values()
+                .map(|tagging| (tagging.value.object.clone(), tagging.value.tags.clone()))
+                .collect(),
         }
     }
+}
+
+fn values<T: Clone>(kept: &BTreeMap<String, Versioned<T>>) -> BTreeMap<String, T> {
+    kept.iter().map(|(name, kept)| (name.clone(), kept.value.clone())).collect()
 }
 
 impl Format {

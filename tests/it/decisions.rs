@@ -13,13 +13,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
 use lakegate::policy::compile::{Index, check_cycles};
-use lakegate::policy::decide::{can, decide, decide_database};
-use lakegate::policy::decision::{Cell, Decision, Rows, Verdict};
+use lakegate::policy::decide::{Asker, can, decide, decide_database};
+use lakegate::policy::decision::{AppliedMask, Cell, ColumnDecision, ColumnShape, Decision, Rows, Verdict};
 use lakegate::policy::file::{Desired, PolicyFile, merge, parse};
+use lakegate::policy::grant::GrantSpec;
 use lakegate::policy::model::{Columns, Grant, Permission, PolicySet, Role, TableName, Target};
 use lakegate::policy::plan::{Edit, plan};
 use lakegate::policy::principal::{Identity, Principal};
+use lakegate::policy::restriction::Mask;
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,7 +38,7 @@ struct Cases {
 #[serde(deny_unknown_fields)]
 struct Case {
     name: String,
-    r#as: Asker,
+    r#as: Who,
     /// A table other than the file's.
     table: Option<TableName>,
     /// Columns other than the file's.
@@ -47,7 +50,7 @@ struct Case {
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Asker {
+struct Who {
     user: String,
     #[serde(default)]
     groups: BTreeSet<String>,
@@ -124,7 +127,7 @@ fn a_fingerprint_tells_what_is_seen_and_not_who_said_so() {
         let file = parse("p.yaml", policy).unwrap();
         let mut set = policy_set(&file);
         set.grants.iter_mut().for_each(|grant| grant.id = format!("{}-{ids}", grant.id));
-        decide(&identity("bo"), &TableName::new("s", "t"), &columns, &Index::new(set), false).fingerprint()
+        asked(&identity("bo"), &TableName::new("s", "t"), &columns, &Index::new(set), false).fingerprint()
     };
     let one = "grants: [{ to: user:bo, on: s.t, permissions: [select], rows: x = 1 }]";
     let same = "grants: [{ to: public, on: s.*, permissions: [select, insert], rows: ' x = 1 ' }]";
@@ -146,9 +149,9 @@ fn a_further_grant_never_takes_away() {
     let (mut narrowed_rows, mut nulled) = (0, 0);
     for round in 0..4000 {
         let mut grants: Vec<Grant> = (0..random.below(5)).map(|id| random_grant(&mut random, id)).collect();
-        let before = decide(&asker, &table, &columns, &index_of(&grants), false);
+        let before = asked(&asker, &table, &columns, &index_of(&grants), false);
         grants.push(random_grant(&mut random, 99));
-        let after = decide(&asker, &table, &columns, &index_of(&grants), false);
+        let after = asked(&asker, &table, &columns, &index_of(&grants), false);
         narrowed_rows += usize::from(matches!(after.rows, Rows::AnyOf(_)));
         nulled += usize::from(after.notice_flags().cells_nulled);
         // A row makes some of the expressions true: all sixteen ways of that are tried.
@@ -231,7 +234,7 @@ fn the_demo_shows_three_people_three_things() {
             .collect();
     let see = |user: &str, administrator: bool, table: &str| {
         let asker = identity(user);
-        show(&decide(&asker, &TableName::new("tpch", table), &columns, &index, administrator))
+        show(&asked(&asker, &TableName::new("tpch", table), &columns, &index, administrator))
     };
     let all = columns.join(", ");
     assert_eq!(see("ana", false, "customer"), format!("select {all}; by 1"));
@@ -258,17 +261,17 @@ fn answer(cases: &Cases, case: &Case, index: &Index) -> String {
     let Some(ask) = &case.ask else {
         let (table, columns) =
             (case.table.as_ref().unwrap_or(&cases.table), case.columns.as_ref().unwrap_or(&cases.columns));
-        return show(&decide(&asker, table, columns, index, administrator));
+        return show(&asked(&asker, table, columns, index, administrator));
     };
     if ask == "principals" {
         return list(index.principals_of(&asker));
     }
     if let Some(database) = ask.strip_prefix("database ") {
-        return yes(decide_database(&asker, database, index, administrator));
+        return yes(decide_database(&asker_at(&asker, index, administrator), database, index));
     }
     let (permission, target) = ask.split_once(" on ").expect("`PERMISSION on TARGET`");
     let (permission, target): (Permission, Target) = (permission.parse().unwrap(), target.parse().unwrap());
-    yes(can(&asker, permission, &target, index))
+    yes(can(&asker_at(&asker, index, administrator), permission, &target, index))
 }
 
 /// A decision as the cases write it.
@@ -284,29 +287,98 @@ fn show(decision: &Decision) -> String {
         }
         Verdict::DescribeOnly => {
             assert!(decision.columns.is_empty());
-            return format!("describe {}{by}", decision.describe.join(", "));
+            return format!("describe {}{by}", list(decision.describe.iter().map(show_shape)));
         }
         Verdict::Select => {}
     }
-    let columns = decision.columns.iter().map(|column| match &column.cell {
-        Cell::Always => column.name.clone(),
-        Cell::When(when) => format!("{} when [{}]", column.name, when.join(" | ")),
-    });
-    let mut text = format!("select {}", list(columns));
+    let mut text = format!("select {}", list(decision.columns.iter().map(show_column)));
     if let Rows::AnyOf(rows) = &decision.rows {
         text += &format!("; rows [{}]", rows.join(" | "));
+    }
+    if !decision.required.is_empty() {
+        text += &format!("; required [{}]", decision.required.join(" & "));
     }
     if decision.columns_hidden {
         text += "; hidden";
     }
-    if !decision.columns.iter().map(|column| &column.name).eq(&decision.describe) {
-        text += &format!("; describes {}", decision.describe.join(", "));
+    let visible = decision.columns.iter().map(shape_of).map(|shape| show_shape(&shape)).collect::<Vec<_>>();
+    let described = decision.describe.iter().map(show_shape).collect::<Vec<_>>();
+    if visible != described {
+        text += &format!("; describes {}", list(described));
+    }
+    if !decision.restrictions.is_empty() {
+        text += &format!("; restricted by {}", decision.restrictions.join(" "));
     }
     let flags = decision.notice_flags();
-    assert_eq!(flags.rows_filtered, text.contains("; rows ["));
+    assert_eq!(flags.rows_filtered, text.contains("; rows [") || text.contains("; required ["));
+    assert_eq!(!flags.masked.is_empty(), text.contains(" masked "));
     assert_eq!(flags.cells_nulled, text.contains(" when ["));
     assert_eq!(flags.columns_hidden, text.contains("; hidden"));
     text + &by
+}
+
+fn show_column(column: &ColumnDecision) -> String {
+    let mut text = column.name.clone();
+    if !column.fields.is_empty() {
+        text += &format!("({})", list(column.fields.iter().map(show_column)));
+    }
+    match &column.mask {
+        Some(AppliedMask { mask: Mask::Using(expression), .. }) => {
+            text += &format!(" masked using {expression}")
+        }
+        Some(AppliedMask { mask, .. }) => text += &format!(" masked {}", mask.name()),
+        None => {}
+    }
+    match &column.cell {
+        Cell::Always => text,
+        Cell::When(when) => format!("{text} when [{}]", when.join(" | ")),
+    }
+}
+
+fn show_shape(shape: &ColumnShape) -> String {
+    match shape.fields.as_slice() {
+        [] => shape.name.clone(),
+        fields => format!("{}({})", shape.name, list(fields.iter().map(show_shape))),
+    }
+}
+
+fn shape_of(column: &ColumnDecision) -> ColumnShape {
+    ColumnShape { name: column.name.clone(), fields: column.fields.iter().map(shape_of).collect() }
+}
+
+/// Columns by their paths: `address.city` is the field of a struct.
+fn shapes(paths: &[String]) -> Vec<ColumnShape> {
+    let mut shapes: Vec<ColumnShape> = Vec::new();
+    for path in paths {
+        let mut level = &mut shapes;
+        for name in path.split('.') {
+            let at = level.iter().position(|shape| shape.name == name).unwrap_or_else(|| {
+                level.push(ColumnShape::whole(name));
+                level.len() - 1
+            });
+            level = &mut level[at].fields;
+        }
+    }
+    shapes
+}
+
+/// When the cases ask.
+fn noon() -> DateTime<Utc> {
+    "2026-06-15T12:00:00Z".parse().unwrap()
+}
+
+fn asker_at(identity: &Identity, index: &Index, administrator: bool) -> Asker {
+    Asker::new(identity, index, noon(), administrator)
+}
+
+fn asked(
+    identity: &Identity,
+    table: &TableName,
+    columns: &[String],
+    index: &Index,
+    administrator: bool,
+) -> Decision {
+    decide(&asker_at(identity, index, administrator), table, &shapes(columns), index)
 }
 
 fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
@@ -318,11 +390,12 @@ fn policy_set(file: &PolicyFile) -> PolicySet {
     PolicySet {
         roles: file.roles.iter().map(|role| (role.value.name.clone(), role.value.clone())).collect(),
         grants: grants.map(|(i, grant)| grant.value.clone().with_id(format!("{}", i + 1))).collect(),
+        ..PolicySet::default()
     }
 }
 
 fn index_of(grants: &[Grant]) -> Index {
-    Index::new(PolicySet { roles: BTreeMap::new(), grants: grants.to_vec() })
+    Index::new(PolicySet { grants: grants.to_vec(), ..PolicySet::default() })
 }
 
 fn identity(user: &str) -> Identity {
@@ -395,19 +468,15 @@ fn random_grant(random: &mut Random, id: u64) -> Grant {
         }
     }
     let rows = EXPRESSIONS.get(random.below(6) as usize).map(|text| (*text).to_owned());
-    Grant {
-        id: id.to_string(),
-        to: if random.below(2) == 0 { Principal::Public } else { Principal::User("bo".to_owned()) },
-        on: if random.below(2) == 0 { "s.t" } else { "s.*" }.parse().unwrap(),
-        permissions: BTreeSet::from([Permission::Select]),
-        columns: match random.below(4) {
-            0 => Columns::All,
-            1 => Columns::Exclude(names),
-            _ => Columns::Include(names),
-        },
-        rows,
-        reason: None,
-    }
+    let to = if random.below(2) == 0 { Principal::Public } else { Principal::User("bo".to_owned()) };
+    let on = if random.below(2) == 0 { "s.t" } else { "s.*" }.parse().unwrap();
+    let columns = match random.below(4) {
+        0 => Columns::All,
+        1 => Columns::Exclude(names),
+        _ => Columns::Include(names),
+    };
+    GrantSpec { columns, rows, ..GrantSpec::new(to, on, BTreeSet::from([Permission::Select])) }
+        .with_id(id.to_string())
 }
 
 /// Numbers that look random and are the same in every run (xorshift).

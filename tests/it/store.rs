@@ -112,6 +112,10 @@ fn grant(id: &str, on: &str) -> Grant {
         permissions: [Permission::Select, Permission::CreateTable].into(),
         columns: Columns::Exclude(["a".to_owned(), "ü \"b\"".to_owned()].into()),
         rows: Some("region = 'US' AND name <> 'O''Hara'".into()),
+        filter: Some(AWKWARD.into()),
+        grantable: true,
+        from: Some(time(1_700_000_000_123_456)),
+        until: Some(time(1_900_000_000_000_001)),
         reason: Some(AWKWARD.into()),
     }
 }
@@ -205,7 +209,7 @@ async fn applies_every_kind_of_change(_: &str, store: Store) {
     assert_eq!(state.grants["g1"].value.rows, None);
 
     store.commit("ana", changes[8..].to_vec()).await.unwrap();
-    let State { version, databases, tables, roles, grants } = store.load().await.unwrap();
+    let State { version, databases, tables, roles, grants, .. } = store.load().await.unwrap();
     assert_eq!(version, 2);
     assert_eq!((databases.len(), tables.len(), roles.len(), grants.len()), (0, 0, 0, 0));
 }

@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
-use super::{DatabaseSpec, FileError, GrantSpec, Node, Place, Placed, PolicyFile, Value};
+use super::{DatabaseSpec, FileError, Node, Place, Placed, PolicyFile, Value};
 use crate::policy::check;
+use crate::policy::grant::GrantSpec;
 use crate::policy::model::{Columns, Permission, Role, Target};
 use crate::policy::principal::Principal;
 
@@ -59,9 +60,10 @@ fn grant(at: &At<'_>) -> Result<Placed<GrantSpec>, FileError> {
     let columns = fields.get("columns").map(columns).transpose()?.unwrap_or_default();
     let rows = fields.get("rows").map(At::text).transpose()?;
     let reason = fields.get("reason").map(At::text).transpose()?;
-    check::check_grant(&on, &permissions, &columns, rows.as_deref())
+    let spec = GrantSpec { columns, rows, reason, ..GrantSpec::new(to, on, permissions) };
+    check::check_grant(&spec)
         .map_err(|invalid| fields.get(invalid.field).unwrap_or(at).error(invalid.message))?;
-    Ok(at.placed(GrantSpec { to, on, permissions, columns, rows, reason }))
+    Ok(at.placed(spec))
 }
 
 fn columns(at: &At<'_>) -> Result<Columns, FileError> {

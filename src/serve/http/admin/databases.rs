@@ -15,9 +15,9 @@ use super::super::extract::{IfMatch, Named, Object, Params, Tagged};
 use super::{Listing, Page, check_name};
 use crate::app::{App, Governance};
 use crate::error::{Error, Result};
-use crate::policy::model::Target;
+use crate::policy::decide::decide_database;
 use crate::policy::principal::Identity;
-use crate::query::listing::visible_tables;
+use crate::query::authorize::asker;
 use crate::store::record::{Change, Database, Versioned};
 
 /// The schema that every database has; a database of this name could not be reached.
@@ -157,12 +157,7 @@ fn visible(app: &App, governance: &Governance, identity: &Identity) -> BTreeSet<
     if app.is_administrator(identity) {
         return governance.state.databases.keys().cloned().collect();
     }
-    let principals = governance.index.principals_of(identity);
-    let granted = governance.state.grants.values().filter(|grant| principals.contains(&grant.value.to));
-    let granted = granted.filter_map(|grant| match &grant.value.on {
-        Target::Database(name) => Some(name.clone()),
-        Target::AllTables(_) | Target::Table(_) => None,
-    });
-    let tables = visible_tables(governance, identity, false);
-    granted.chain(tables.into_iter().map(|table| table.record.name.database.clone())).collect()
+    let asker = asker(identity, governance, false);
+    let names = governance.state.databases.keys();
+    names.filter(|name| decide_database(&asker, name, &governance.index)).cloned().collect()
 }

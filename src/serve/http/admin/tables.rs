@@ -69,24 +69,19 @@ pub(in super::super) struct TableChange {
 
 impl TableView {
     fn of(visible: &Visible<'_>, administers: bool) -> Self {
-        let TableRecord { name, location, format, version, schema, partition_columns, comment, .. } =
-            visible.record;
-        let shown = &visible.decision.describe;
-        let columns = shown.iter().filter_map(|column| schema.field_with_name(column).ok());
-        let columns = columns.map(|field| ColumnView {
+        let TableRecord { name, location, format, version, partition_columns, comment, .. } = visible.record;
+        let fields = visible.fields();
+        let columns = fields.iter().map(|field| ColumnView {
             name: field.name().clone(),
             kind: sql_type(field.data_type()),
             nullable: field.is_nullable(),
         });
+        let is_shown = |column: &&String| fields.iter().any(|field| field.name() == *column);
         Self {
             name: name.to_string(),
             format: format.to_string(),
             columns: columns.collect(),
-            partition_columns: partition_columns
-                .iter()
-                .filter(|column| shown.contains(column))
-                .cloned()
-                .collect(),
+            partition_columns: partition_columns.iter().filter(is_shown).cloned().collect(),
             comment: comment.clone(),
             created_at: visible.record.created_at,
             administration: administers.then(|| Administration {

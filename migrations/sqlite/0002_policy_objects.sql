@@ -1,0 +1,15 @@
+-- What a grant may say besides: a named filter, whether it may be passed on (0 or 1), and when it holds.
+ALTER TABLE grants ADD COLUMN filter_name TEXT;
+ALTER TABLE grants ADD COLUMN grantable INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE grants ADD COLUMN valid_from INTEGER;
+ALTER TABLE grants ADD COLUMN valid_until INTEGER;
+
+-- Filters, restrictions, tags, tag assignments and views: few, read whole, and never searched by their parts. The
+-- document is JSON.
+CREATE TABLE policy_objects (
+    kind     TEXT NOT NULL,
+    name     TEXT NOT NULL,
+    document TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    PRIMARY KEY (kind, name)
+) STRICT;
