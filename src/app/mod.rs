@@ -1,5 +1,6 @@
 //! Everything that requests share, and the only place that wires concrete types.
 
+pub mod grants;
 pub mod policy;
 pub mod rules;
 

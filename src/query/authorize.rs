@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use arrow_schema::{DataType, FieldRef, Fields};
+use arrow_schema::{DataType, Field, FieldRef, Fields};
 use chrono::Utc;
 
 use super::parse::{INFORMATION_SCHEMA, Parsed, no_such_table};
@@ -12,8 +12,12 @@ use crate::app::Governance;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::decide::{Asker, decide};
 use crate::policy::decision::{ColumnShape, Decision, Verdict};
+use crate::policy::model::TableName;
 use crate::policy::principal::Identity;
-use crate::store::record::TableRecord;
+use crate::store::record::{TableRecord, View};
+
+/// How deep views may read views.
+const DEPTH: usize = 16;
 
 /// A statement whose every table the identity may read, with what it may see of each.
 #[derive(Debug)]
@@ -22,13 +26,23 @@ pub struct Authorized {
     identity: Arc<Identity>,
     governance: Arc<Governance>,
     tables: Vec<AuthorizedTable>,
+    views: Vec<AuthorizedView>,
 }
 
-/// A table of the statement and the decision on it.
+/// A table of the statement, or of a view in it, and the decision on it.
 #[derive(Debug)]
 pub struct AuthorizedTable {
     pub record: TableRecord,
     pub decision: Decision,
+}
+
+/// A view of the statement, or of a view in it, and the decision on it. What it reads is among the tables and views
+/// before it.
+#[derive(Debug)]
+pub struct AuthorizedView {
+    pub view: View,
+    pub decision: Decision,
+    pub query: Parsed,
 }
 
 impl Authorized {
@@ -39,30 +53,44 @@ impl Authorized {
         governance: Arc<Governance>,
         describes_all: bool,
     ) -> Result<Self> {
-        let mut tables = Vec::new();
         let asker = asker(&identity, &governance, describes_all);
-        for name in parsed.tables().iter().filter(|name| name.database != INFORMATION_SCHEMA) {
-            let Some(record) = governance.state.tables.get(name) else {
-                return Err(no_such_table(&name.to_string()));
-            };
-            let decision = decide_on(&asker, &record.value, &governance);
-            match decision.verdict {
-                Verdict::Select => tables.push(AuthorizedTable { record: record.value.clone(), decision }),
-                Verdict::NotFound => return Err(no_such_table(&name.to_string())),
-                Verdict::DescribeOnly => {
-                    return Err(Error::new(
-                        ErrorKind::PermissionDenied,
-                        format!("`{name}` may be described but not read; ask for a `select` grant"),
-                    ));
-                }
-            }
+        let mut found =
+            Found { asker: &asker, governance: &governance, tables: Vec::new(), views: Vec::new() };
+        for name in parsed.tables() {
+            found.add(name, 0)?;
         }
-        Ok(Self { parsed, identity, governance, tables })
+        if let Some(name) = parsed.described() {
+            found.refuse_undescribed(name)?;
+        }
+        let Found { tables, views, .. } = found;
+        Ok(Self { parsed, identity, governance, tables, views })
     }
 
     /// The tables of the statement, with the decision on each.
     pub fn tables(&self) -> &[AuthorizedTable] {
         &self.tables
+    }
+
+    /// The views of the statement, each behind what it reads.
+    pub fn views(&self) -> &[AuthorizedView] {
+        &self.views
+    }
+
+    /// Every decision, with the name of what it is on.
+    pub fn decisions(&self) -> impl Iterator<Item = (&TableName, &Decision)> {
+        let tables = self.tables.iter().map(|table| (&table.record.name, &table.decision));
+        tables.chain(self.views.iter().map(|view| (&view.view.name, &view.decision)))
+    }
+
+    /// The columns of each table and view that may be known, for planning without reading.
+    pub fn visible_fields(&self) -> impl Iterator<Item = (TableName, Vec<FieldRef>)> {
+        let schema = |name: &TableName| {
+            let of_table = self.governance.state.tables.get(name).map(|table| &table.value.schema);
+            of_table.or_else(|| self.governance.state.views.get(name).map(|view| &view.value.schema))
+        };
+        self.decisions().filter_map(move |(name, decision)| {
+            Some((name.clone(), pruned(schema(name)?.fields(), &decision.describe)))
+        })
     }
 
     /// Who asks.
@@ -85,6 +113,81 @@ impl Authorized {
     }
 }
 
+/// What a statement names, as it is found.
+struct Found<'a> {
+    asker: &'a Asker,
+    governance: &'a Governance,
+    tables: Vec<AuthorizedTable>,
+    views: Vec<AuthorizedView>,
+}
+
+impl Found<'_> {
+    fn add(&mut self, name: &TableName, depth: usize) -> Result<()> {
+        let known = self.tables.iter().any(|table| table.record.name == *name)
+            || self.views.iter().any(|view| view.view.name == *name);
+        if known || name.database == INFORMATION_SCHEMA {
+            return Ok(());
+        }
+        let governance = self.governance;
+        if let Some(record) = governance.state.tables.get(name) {
+            let decision = decide_on(self.asker, &record.value, governance);
+            refuse_unreadable(name, &decision)?;
+            self.tables.push(AuthorizedTable { record: record.value.clone(), decision });
+            return Ok(());
+        }
+        let view = governance.state.views.get(name).ok_or_else(|| no_such_table(&name.to_string()))?;
+        let decision = decide_on_view(self.asker, &view.value, governance);
+        refuse_unreadable(name, &decision)?;
+        self.add_view(&view.value, decision, depth)
+    }
+
+    /// A view reads with the reader's rights: what they may not read fails the view, without a word of what it is.
+    fn add_view(&mut self, view: &View, decision: Decision, depth: usize) -> Result<()> {
+        let query = Parsed::parse(&view.sql, view.database.as_deref())?;
+        if depth >= DEPTH {
+            return Err(Error::new(
+                ErrorKind::QueryFailed,
+                format!("views are nested too deeply in `{}`", view.name),
+            ));
+        }
+        for name in query.tables() {
+            self.add(name, depth + 1).map_err(|error| match error.kind() {
+                ErrorKind::TableNotFound | ErrorKind::PermissionDenied => Error::new(
+                    ErrorKind::PermissionDenied,
+                    format!("the view `{}` reads something that you may not read", view.name),
+                ),
+                _ => error,
+            })?;
+        }
+        self.views.push(AuthorizedView { view: view.clone(), decision, query });
+        Ok(())
+    }
+
+    fn refuse_undescribed(&self, name: &TableName) -> Result<()> {
+        let of_table = self.governance.state.tables.get(name);
+        let decision =
+            of_table.map(|record| decide_on(self.asker, &record.value, self.governance)).or_else(|| {
+                let view = self.governance.state.views.get(name)?;
+                Some(decide_on_view(self.asker, &view.value, self.governance))
+            });
+        match decision.is_some_and(|decision| !decision.describe.is_empty()) {
+            true => Ok(()),
+            false => Err(no_such_table(&name.to_string())),
+        }
+    }
+}
+
+fn refuse_unreadable(name: &TableName, decision: &Decision) -> Result<()> {
+    match decision.verdict {
+        Verdict::Select => Ok(()),
+        Verdict::NotFound => Err(no_such_table(&name.to_string())),
+        Verdict::DescribeOnly => Err(Error::new(
+            ErrorKind::PermissionDenied,
+            format!("`{name}` may be described but not read; ask for a `select` grant"),
+        )),
+    }
+}
+
 /// `identity` as the policy in `governance` sees it now.
 pub fn asker(identity: &Identity, governance: &Governance, describes_all: bool) -> Asker {
     Asker::new(identity, &governance.index, Utc::now(), describes_all)
@@ -93,6 +196,27 @@ pub fn asker(identity: &Identity, governance: &Governance, describes_all: bool) 
 /// The decision of the policy in `governance` on `record`.
 pub fn decide_on(asker: &Asker, record: &TableRecord, governance: &Governance) -> Decision {
     decide(asker, &record.name, &shapes(record.schema.fields()), &governance.index)
+}
+
+/// The decision of the policy in `governance` on `view`.
+pub fn decide_on_view(asker: &Asker, view: &View, governance: &Governance) -> Decision {
+    decide(asker, &view.name, &shapes(view.schema.fields()), &governance.index)
+}
+
+/// The fields that `shapes` name, a struct with those of its own that they name.
+pub fn pruned(fields: &Fields, shapes: &[ColumnShape]) -> Vec<FieldRef> {
+    let field = |shape: &ColumnShape| {
+        let (_, field) = fields.find(&shape.name)?;
+        match (field.data_type(), shape.fields.as_slice()) {
+            (_, []) => Some(Arc::clone(field)),
+            (DataType::Struct(inner), shapes) => {
+                let kept = DataType::Struct(pruned(inner, shapes).into());
+                Some(Arc::new(Field::clone(field).with_data_type(kept)))
+            }
+            _ => None,
+        }
+    };
+    shapes.iter().filter_map(field).collect()
 }
 
 /// The columns as the policy knows them: names, and the fields of structs.

@@ -66,6 +66,27 @@ pub fn check_syntax(text: &str) -> Result<(), String> {
     parse(text).map(|_| ())
 }
 
+/// Whether every row for which `narrow` is true is one for which `wide` is, as far as the texts show it: `wide` is all
+/// of `narrow`, or everything that `wide` joins by AND is among what `narrow` does.
+pub fn implies(narrow: &str, wide: &str) -> bool {
+    let (Ok(narrow), Ok(wide)) = (parse(narrow), parse(wide)) else { return false };
+    let (mut has, mut needs) = (Vec::new(), Vec::new());
+    conjuncts(&narrow.expr, &mut has);
+    conjuncts(&wide.expr, &mut needs);
+    needs.iter().all(|part| has.contains(part))
+}
+
+fn conjuncts<'a>(syntax: &'a Syntax, parts: &mut Vec<&'a Syntax>) {
+    match syntax {
+        Syntax::BinaryOp { left, op: ast::BinaryOperator::And, right } => {
+            conjuncts(left, parts);
+            conjuncts(right, parts);
+        }
+        Syntax::Nested(inner) => conjuncts(inner, parts),
+        other => parts.push(other),
+    }
+}
+
 /// The refusal of a query whose policy no longer fits its table. The reader learns no expression.
 pub fn no_longer_fits(table: &str, text: &str, reason: &str) -> Error {
     Error::new(

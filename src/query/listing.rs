@@ -6,19 +6,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, FieldRef, Fields};
-use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow_schema::FieldRef;
+use datafusion::arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 
-use super::authorize::{Authorized, asker, decide_on};
+use super::authorize::{Authorized, asker, decide_on, decide_on_view, pruned};
 use super::engine::CATALOG;
 use super::parse::{INFORMATION_SCHEMA, no_such_table};
 use super::sql_type::sql_type;
 use crate::app::{App, Governance};
 use crate::error::{Error, Result};
-use crate::policy::decision::{ColumnShape, Decision};
-use crate::policy::model::TableName;
+use crate::policy::decision::Decision;
+use crate::policy::model::{Columns, Grant, TableName, Target};
 use crate::policy::principal::Identity;
 use crate::store::record::TableRecord;
 
@@ -57,19 +57,30 @@ impl Visible<'_> {
     }
 }
 
-fn pruned(fields: &Fields, shapes: &[ColumnShape]) -> Vec<FieldRef> {
-    let field = |shape: &ColumnShape| {
-        let (_, field) = fields.find(&shape.name)?;
-        match (field.data_type(), shape.fields.as_slice()) {
-            (_, []) => Some(Arc::clone(field)),
-            (DataType::Struct(inner), shapes) => {
-                let kept = DataType::Struct(pruned(inner, shapes).into());
-                Some(Arc::new(Field::clone(field).with_data_type(kept)))
-            }
-            _ => None,
+/// A table or view as the listings show it.
+struct Listed<'a> {
+    name: &'a TableName,
+    kind: &'static str,
+    fields: Vec<FieldRef>,
+}
+
+/// Every table and view that `identity` may read or describe, by name.
+fn listed<'a>(governance: &'a Governance, identity: &Identity, describes_all: bool) -> Vec<Listed<'a>> {
+    let tables = visible_tables(governance, identity, describes_all);
+    let mut listed: Vec<Listed<'_>> = tables
+        .iter()
+        .map(|table| Listed { name: &table.record.name, kind: "BASE TABLE", fields: table.fields() })
+        .collect();
+    let asker = asker(identity, governance, describes_all);
+    for view in governance.state.views.values().map(|view| &view.value) {
+        let decision = decide_on_view(&asker, view, governance);
+        if !decision.describe.is_empty() {
+            let fields = pruned(view.schema.fields(), &decision.describe);
+            listed.push(Listed { name: &view.name, kind: "VIEW", fields });
         }
-    };
-    shapes.iter().filter_map(field).collect()
+    }
+    listed.sort_by_key(|listed| listed.name);
+    listed
 }
 
 /// Adds the listings that the statement names to its `tables`.
@@ -81,11 +92,13 @@ pub fn add(
     let identity = authorized.identity();
     let governance = authorized.governance();
     for name in authorized.parsed().tables().iter().filter(|name| name.database == INFORMATION_SCHEMA) {
-        let visible = visible_tables(governance, identity, app.is_administrator(identity));
+        let administers = app.is_administrator(identity);
+        let visible = listed(governance, identity, administers);
         let batch = match name.table.as_str() {
             "schemata" => schemata(&visible),
             "tables" => tables_listing(&visible),
             "columns" => columns_listing(&visible),
+            "grants" => grants_listing(governance, identity, administers, &visible),
             _ => return Err(no_such_table(&name.to_string())),
         }?;
         let provider = MemTable::try_new(batch.schema(), vec![vec![batch]]).map_err(Error::internal)?;
@@ -94,30 +107,29 @@ pub fn add(
     Ok(())
 }
 
-fn schemata(visible: &[Visible<'_>]) -> Result<RecordBatch> {
-    let databases = visible.iter().map(|table| table.record.name.database.as_str()).collect::<BTreeSet<_>>();
+fn schemata(visible: &[Listed<'_>]) -> Result<RecordBatch> {
+    let databases = visible.iter().map(|listed| listed.name.database.as_str()).collect::<BTreeSet<_>>();
     listing([
         ("catalog_name", texts(databases.iter().map(|_| CATALOG))),
         ("schema_name", texts(databases.iter().copied())),
     ])
 }
 
-fn tables_listing(visible: &[Visible<'_>]) -> Result<RecordBatch> {
-    let names = || visible.iter().map(|table| &table.record.name);
+fn tables_listing(visible: &[Listed<'_>]) -> Result<RecordBatch> {
+    let names = || visible.iter().map(|listed| listed.name);
     listing([
         ("table_catalog", texts(names().map(|_| CATALOG))),
         ("table_schema", texts(names().map(|name| name.database.as_str()))),
         ("table_name", texts(names().map(|name| name.table.as_str()))),
-        ("table_type", texts(names().map(|_| "BASE TABLE"))),
+        ("table_type", texts(visible.iter().map(|listed| listed.kind))),
     ])
 }
 
-fn columns_listing(visible: &[Visible<'_>]) -> Result<RecordBatch> {
+fn columns_listing(visible: &[Listed<'_>]) -> Result<RecordBatch> {
     let rows = visible
         .iter()
-        .flat_map(|table| {
-            let fields = table.fields().into_iter().enumerate();
-            fields.map(|(position, field)| (&table.record.name, position, field))
+        .flat_map(|listed| {
+            listed.fields.iter().enumerate().map(|(position, field)| (listed.name, position, field))
         })
         .collect::<Vec<_>>();
     let positions =
@@ -135,6 +147,56 @@ fn columns_listing(visible: &[Visible<'_>]) -> Result<RecordBatch> {
         ),
         ("data_type", texts(types.iter().map(String::as_str))),
     ])
+}
+
+/// The grants that the reader may know of: an administrator all, others those that are to them, on what they can see.
+/// Columns, rows and reasons are for administrators: they tell of what is withheld.
+fn grants_listing(
+    governance: &Governance,
+    identity: &Identity,
+    administers: bool,
+    visible: &[Listed<'_>],
+) -> Result<RecordBatch> {
+    let asker = asker(identity, governance, administers);
+    let is_seen = |target: &Target| match target {
+        Target::Table(table) => visible.iter().any(|listed| listed.name == table),
+        Target::Database(_) | Target::AllTables(_) | Target::Tagged(_) => true,
+    };
+    let is_own = |grant: &Grant| {
+        asker.principals.contains(&grant.to) && grant.is_valid_at(asker.now) && is_seen(&grant.on)
+    };
+    let grants = governance.state.grants.values().map(|grant| &grant.value);
+    let grants: Vec<&Grant> = grants.filter(|grant| administers || is_own(grant)).collect();
+    let column = |value: &dyn Fn(&Grant) -> Option<String>| -> ArrayRef {
+        Arc::new(grants.iter().map(|grant| value(grant)).collect::<StringArray>())
+    };
+    let told = |value: Option<String>| value.filter(|_| administers);
+    let permissions = |grant: &Grant| {
+        let names = grant.permissions.iter().map(|permission| permission.name());
+        Some(names.collect::<Vec<_>>().join(", "))
+    };
+    listing([
+        ("grantee", column(&|grant| Some(grant.to.to_string()))),
+        ("object", column(&|grant| Some(grant.on.to_string()))),
+        ("permissions", column(&permissions)),
+        ("columns", column(&|grant| told(columns_text(&grant.columns)))),
+        ("rows", column(&|grant| told(grant.rows.clone()))),
+        ("filter", column(&|grant| told(grant.filter.clone()))),
+        ("grantable", Arc::new(grants.iter().map(|grant| Some(grant.grantable)).collect::<BooleanArray>())),
+        ("valid_from", column(&|grant| grant.from.map(|time| time.to_rfc3339()))),
+        ("valid_until", column(&|grant| grant.until.map(|time| time.to_rfc3339()))),
+        ("reason", column(&|grant| told(grant.reason.clone()))),
+        ("id", column(&|grant| told(Some(grant.id.clone())))),
+    ])
+}
+
+fn columns_text(columns: &Columns) -> Option<String> {
+    let names = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
+    match columns {
+        Columns::All => None,
+        Columns::Include(included) => Some(names(included)),
+        Columns::Exclude(excluded) => Some(format!("all but {}", names(excluded))),
+    }
 }
 
 fn texts<'a>(values: impl Iterator<Item = &'a str>) -> ArrayRef {

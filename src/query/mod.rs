@@ -5,8 +5,10 @@
 //! A stage is a type, made by the stage before it and by nothing else: only what is [`Authorized`](authorize::Authorized)
 //! can be rewritten, only what is [`Guarded`](rewrite::Guarded) can be planned. A check that is skipped does not compile.
 
+pub mod access;
 pub mod authorize;
 pub mod barrier;
+mod command;
 pub mod engine;
 mod explain;
 pub mod expression;
@@ -20,6 +22,7 @@ pub mod parse;
 pub mod plan;
 mod record;
 pub mod rewrite;
+mod show;
 mod sql_type;
 pub mod stream;
 
@@ -31,7 +34,7 @@ use uuid::Uuid;
 
 use self::authorize::Authorized;
 pub use self::notice::PolicyNotice;
-use self::parse::Parsed;
+use self::parse::{Explain, Text};
 use self::plan::Planned;
 use self::record::Record;
 use self::rewrite::Guarded;
@@ -118,8 +121,19 @@ async fn stages(
     let administers = app.is_administrator(&identity);
     let database = request.database.as_deref();
 
-    let parsed = Parsed::parse(&request.sql, database)?;
+    let parsed = match Text::parse(&request.sql, database)? {
+        Text::Query(parsed) => parsed,
+        Text::Command(command) => {
+            record.names(command.tables().iter().map(ToString::to_string));
+            let told = command.run(app, &identity).await?;
+            return Ok((Planned::told(told), PolicyNotice::default()));
+        }
+    };
     record.names(parsed.tables().iter().map(ToString::to_string));
+    if parsed.explain() == Some(Explain::Access) {
+        let told = access::as_batch(&access::explain(app, &identity, &parsed, administers).await?)?;
+        return Ok((Planned::told(told), PolicyNotice::default()));
+    }
     let has_wildcard = parsed.has_wildcard();
     let authorized = Authorized::authorize(parsed, identity, app.state(), administers)?;
     let notice = PolicyNotice::of(&authorized);

@@ -22,12 +22,12 @@ impl PolicyNotice {
     /// The notice for a statement.
     pub fn of(authorized: &Authorized) -> Self {
         let mut notice = Self::default();
-        for table in authorized.tables() {
-            let flags = table.decision.notice_flags();
+        for (name, decision) in authorized.decisions() {
+            let flags = decision.notice_flags();
             notice.rows_filtered |= flags.rows_filtered;
             notice.cells_nulled |= flags.cells_nulled;
             notice.columns_hidden |= flags.columns_hidden;
-            notice.masked.extend(flags.masked.iter().map(|path| format!("{}.{path}", table.record.name)));
+            notice.masked.extend(flags.masked.iter().map(|path| format!("{name}.{path}")));
         }
         notice
     }

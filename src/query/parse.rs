@@ -1,4 +1,5 @@
-//! Text → [`Parsed`]: one statement of a kind that is allowed, with the tables it names.
+//! Text → [`Parsed`]: one statement of a kind that is allowed, with the tables it names; or a [`Command`], which
+//! changes the policy or the catalog and reads nothing.
 //!
 //! The list of statements is positive: what is not named here does not exist. Nothing is looked up here; whether a
 //! table exists, or may be read, is the next stage's question.
@@ -8,14 +9,20 @@ use std::ops::ControlFlow;
 
 use datafusion::common::TableReference;
 use datafusion::sql::parser::{DFParserBuilder, ExplainStatement, Statement};
+use datafusion::sql::planner::object_name_to_table_reference;
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{
-    Query, SelectItem, SetExpr, Statement as SqlStatement, TableFactor, Value, Visit, VisitMut, Visitor,
-    VisitorMut,
+    ObjectName, Query, SelectItem, SetExpr, Statement as SqlStatement, TableFactor, Value, Visit, VisitMut,
+    Visitor, VisitorMut,
 };
 
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+
+use super::command::Command;
 use super::engine::CATALOG;
 use super::fault;
+use super::show::Listing;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::model::TableName;
 
@@ -25,20 +32,77 @@ const DEPTH: usize = 128;
 /// The database that lists what the reader may see.
 pub const INFORMATION_SCHEMA: &str = "information_schema";
 
-/// A statement that may exist, and what it names.
+/// What a text says.
+#[derive(Debug)]
+pub enum Text {
+    /// It reads.
+    Query(Parsed),
+    /// It changes a rule or a view.
+    Command(Command),
+}
+
+/// A statement that reads, and what it names.
 #[derive(Debug)]
 pub struct Parsed {
     statement: Statement,
-    explain: bool,
+    explain: Option<Explain>,
     tables: BTreeSet<TableName>,
+    described: Option<TableName>,
     has_wildcard: bool,
+    database: Option<String>,
+}
+
+/// What is asked for in the place of the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Explain {
+    /// How the query would run.
+    Plan,
+    /// How the query ran.
+    Analyze,
+    /// Why the tables look as they do to the reader.
+    Access,
+}
+
+impl Text {
+    /// Parses `sql`. An unqualified table is looked up in `database`.
+    pub fn parse(sql: &str, database: Option<&str>) -> Result<Self> {
+        if let Some(listing) = Listing::of_grants(sql)? {
+            return Parsed::listing(listing).map(Self::Query);
+        }
+        if let Some(query) = after_explain_access(sql) {
+            let statement = one_statement(&query)?;
+            let Statement::Statement(inner) = &statement else {
+                return Err(not_allowed("EXPLAIN ACCESS of anything but a query"));
+            };
+            if !matches!(**inner, SqlStatement::Query(_)) {
+                return Err(not_allowed("EXPLAIN ACCESS of anything but a query"));
+            }
+            return Parsed::of(statement, Some(Explain::Access), database).map(Self::Query);
+        }
+        let statement = one_statement(sql)?;
+        if let Statement::Statement(inner) = &statement {
+            if let Some(listing) = Listing::of(inner, database)? {
+                return Parsed::listing(listing).map(Self::Query);
+            }
+            if let Some(command) = Command::of(inner, database)? {
+                return Ok(Self::Command(command));
+            }
+        }
+        let (statement, explain) = allowed(statement, sql)?;
+        Parsed::of(statement, explain, database).map(Self::Query)
+    }
 }
 
 impl Parsed {
-    /// Parses `sql`. An unqualified table is looked up in `database`.
+    /// Parses `sql`, which must read. An unqualified table is looked up in `database`.
     pub fn parse(sql: &str, database: Option<&str>) -> Result<Self> {
-        let statement = one_statement(sql)?;
-        let (mut statement, explain) = allowed(statement, sql)?;
+        match Text::parse(sql, database)? {
+            Text::Query(parsed) => Ok(parsed),
+            Text::Command(_) => Err(not_allowed(&first_word(sql))),
+        }
+    }
+
+    fn of(mut statement: Statement, explain: Option<Explain>, database: Option<&str>) -> Result<Self> {
         let mut placeholders = Placeholders::default();
         let mut shape = Shape::default();
         if let Statement::Statement(inner) = &mut statement {
@@ -48,7 +112,24 @@ impl Parsed {
             }
         }
         let tables = named_tables(&statement, database, &shape.functions)?;
-        Ok(Self { statement, explain, tables, has_wildcard: shape.has_wildcard })
+        Ok(Self {
+            statement,
+            explain,
+            tables,
+            described: None,
+            has_wildcard: shape.has_wildcard,
+            database: database.map(str::to_owned),
+        })
+    }
+
+    fn listing(listing: Listing) -> Result<Self> {
+        let parsed = Self::of(one_statement(&listing.sql)?, None, None)?;
+        Ok(Self { described: listing.described, has_wildcard: false, ..parsed })
+    }
+
+    /// The table whose columns are asked for: it must be there for the reader.
+    pub fn described(&self) -> Option<&TableName> {
+        self.described.as_ref()
     }
 
     /// Every table the statement names, fully qualified.
@@ -56,14 +137,29 @@ impl Parsed {
         &self.tables
     }
 
-    /// Whether the plan is asked for and not the rows.
-    pub fn explain(&self) -> bool {
+    /// What is asked for in the place of the rows.
+    pub fn explain(&self) -> Option<Explain> {
         self.explain
     }
 
     /// Whether a `*` stands for columns, so that hidden columns make the result narrower.
     pub fn has_wildcard(&self) -> bool {
         self.has_wildcard
+    }
+
+    /// Where a table without a database is looked up.
+    pub(super) fn database(&self) -> Option<&str> {
+        self.database.as_deref()
+    }
+
+    /// The statement as text.
+    pub(super) fn text(&self) -> String {
+        self.statement.to_string()
+    }
+
+    /// The statement.
+    pub(super) fn statement(&self) -> &Statement {
+        &self.statement
     }
 
     /// The statement itself, for the planner.
@@ -84,19 +180,34 @@ fn one_statement(sql: &str) -> Result<Statement> {
     }
 }
 
+/// What stands behind `EXPLAIN ACCESS`, if `sql` begins with it.
+fn after_explain_access(sql: &str) -> Option<String> {
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize().ok()?;
+    let mut rest = tokens.into_iter().skip_while(|token| matches!(token, Token::Whitespace(_)));
+    for keyword in ["EXPLAIN", "ACCESS"] {
+        let word = rest.find(|token| !matches!(token, Token::Whitespace(_)))?;
+        if !matches!(word, Token::Word(word) if word.value.eq_ignore_ascii_case(keyword) && word.quote_style.is_none())
+        {
+            return None;
+        }
+    }
+    Some(rest.map(|token| token.to_string()).collect())
+}
+
 /// A query, or the EXPLAIN of one.
-fn allowed(statement: Statement, sql: &str) -> Result<(Statement, bool)> {
+fn allowed(statement: Statement, sql: &str) -> Result<(Statement, Option<Explain>)> {
     match statement {
         Statement::Statement(inner) if matches!(*inner, SqlStatement::Query(_)) => {
-            Ok((Statement::Statement(inner), false))
+            Ok((Statement::Statement(inner), None))
         }
         Statement::Explain(ExplainStatement { options, statement }) => {
-            if options.analyze || options.verbose || options.format.is_some() {
+            if options.verbose || options.format.is_some() {
                 return Err(not_allowed("EXPLAIN with options"));
             }
+            let explain = if options.analyze { Explain::Analyze } else { Explain::Plan };
             match *statement {
                 Statement::Statement(inner) if matches!(*inner, SqlStatement::Query(_)) => {
-                    Ok((Statement::Statement(inner), true))
+                    Ok((Statement::Statement(inner), Some(explain)))
                 }
                 _ => Err(not_allowed("EXPLAIN of anything but a query")),
             }
@@ -105,14 +216,12 @@ fn allowed(statement: Statement, sql: &str) -> Result<(Statement, bool)> {
     }
 }
 
-fn not_allowed(what: &str) -> Error {
+pub(super) fn not_allowed(what: &str) -> Error {
     Error::new(ErrorKind::StatementNotAllowed, format!("`{what}` is not allowed here; send a query"))
 }
 
 /// The word a statement begins with, behind comments and white space.
 fn first_word(sql: &str) -> String {
-    use datafusion::sql::sqlparser::dialect::GenericDialect;
-    use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
     let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize().unwrap_or_default();
     let word = tokens.into_iter().find_map(|token| match token {
         Token::Word(word) => Some(word.value.to_uppercase()),
@@ -150,6 +259,11 @@ fn full_name(reference: TableReference, database: Option<&str>) -> Result<TableN
             )),
         },
     }
+}
+
+/// The full name of a table in a statement that is no query.
+pub(super) fn full_object_name(name: &ObjectName, database: Option<&str>) -> Result<TableName> {
+    full_name(object_name_to_table_reference(name.clone(), true).map_err(fault::syntax)?, database)
 }
 
 /// The one text for a table that does not exist and for one that the reader may not see.
@@ -266,7 +380,7 @@ mod tests {
             ("SET x = 1", "SET"),
             ("SELECT * INTO b FROM a", "SELECT INTO"),
             ("WITH x AS (DELETE FROM a) SELECT 1", "DELETE"),
-            ("EXPLAIN ANALYZE SELECT 1", "EXPLAIN with options"),
+            ("EXPLAIN VERBOSE SELECT 1", "EXPLAIN with options"),
             ("EXPLAIN DROP TABLE a", "EXPLAIN of anything but a query"),
         ] {
             let (kind, detail) = refused(sql);

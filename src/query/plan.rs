@@ -6,17 +6,22 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
-use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::common::{DataFusionError, ParamValues, ScalarValue};
 use datafusion::execution::TaskContext;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::physical_plan::memory::MemoryStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
+
+use futures::StreamExt;
 
 use super::barrier::check::check;
 use super::barrier::logical::Barrier;
 use super::explain::GuardedScan;
 use super::fault;
+use super::parse::Explain;
 use super::rewrite::Guarded;
 use crate::error::{Error, Result};
 
@@ -33,7 +38,16 @@ pub struct Planned {
 
 #[derive(Debug)]
 enum Plan {
-    Run { plan: Arc<dyn ExecutionPlan>, context: Arc<TaskContext> },
+    Run {
+        plan: Arc<dyn ExecutionPlan>,
+        context: Arc<TaskContext>,
+    },
+    /// Run to its end for the text.
+    Analyze {
+        plan: Arc<dyn ExecutionPlan>,
+        context: Arc<TaskContext>,
+        told: Option<String>,
+    },
     Tell(RecordBatch),
 }
 
@@ -51,15 +65,19 @@ impl Planned {
         refuse_all_but_queries(&plan)?;
         let plan = bind(plan, params)?;
         let plan = match max_rows {
-            Some(rows) if !guarded.explain => limited(plan, rows)?,
+            Some(rows) if guarded.explain.is_none() => limited(plan, rows)?,
             _ => plan,
         };
         let optimized = session.optimize(&plan).map_err(fault::translate)?;
         let columns = columns_read(&optimized)?;
         let governed = optimized.display_indent().to_string();
-        if guarded.explain {
-            let told = if sees_everything { governed.clone() } else { redacted(optimized)? };
-            let batch = explanation(&told)?;
+        let told = match guarded.explain {
+            None => None,
+            Some(_) if sees_everything => Some(governed.clone()),
+            Some(_) => Some(redacted(optimized.clone())?),
+        };
+        if let (Some(told), Some(Explain::Plan)) = (&told, guarded.explain) {
+            let batch = explanation(told)?;
             return Ok(Self { schema: batch.schema(), work: Plan::Tell(batch), columns, governed });
         }
         let physical = session
@@ -68,8 +86,25 @@ impl Planned {
             .await
             .map_err(fault::translate)?;
         check(&physical, &guarded.grounds).map_err(Error::internal)?;
-        let work = Plan::Run { plan: Arc::clone(&physical), context: session.task_ctx() };
-        Ok(Self { schema: physical.schema(), work, columns, governed })
+        let context = session.task_ctx();
+        if guarded.explain == Some(Explain::Analyze) {
+            // What ran below a barrier, and how many rows it saw, is for administrators.
+            let told = told.filter(|_| !sees_everything);
+            let schema = explanation("")?.schema();
+            return Ok(Self {
+                schema,
+                work: Plan::Analyze { plan: physical, context, told },
+                columns,
+                governed,
+            });
+        }
+        let schema = physical.schema();
+        Ok(Self { schema, work: Plan::Run { plan: physical, context }, columns, governed })
+    }
+
+    /// An answer that is known already.
+    pub(super) fn told(batch: RecordBatch) -> Self {
+        Self { schema: batch.schema(), work: Plan::Tell(batch), columns: Vec::new(), governed: String::new() }
     }
 
     /// The columns of the result.
@@ -81,6 +116,11 @@ impl Planned {
     pub fn start(self) -> Result<SendableRecordBatchStream> {
         match self.work {
             Plan::Run { plan, context } => execute_stream(plan, context).map_err(fault::translate),
+            Plan::Analyze { plan, context, told } => {
+                let schema = self.schema;
+                let rows = futures::stream::once(analyze(plan, context, told));
+                Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
+            }
             Plan::Tell(batch) => {
                 let schema = batch.schema();
                 Ok(Box::pin(MemoryStream::try_new(vec![batch], schema, None).map_err(fault::translate)?))
@@ -142,7 +182,7 @@ fn limited(plan: LogicalPlan, rows: u64) -> Result<LogicalPlan> {
 }
 
 /// What the plan reads of each table: of a barrier what leaves it, of any other scan what is projected.
-fn columns_read(plan: &LogicalPlan) -> Result<Vec<String>> {
+pub(super) fn columns_read(plan: &LogicalPlan) -> Result<Vec<String>> {
     let mut columns = BTreeSet::new();
     plan.apply_with_subqueries(|node| {
         if let Some(barrier) = Barrier::of(node) {
@@ -169,6 +209,25 @@ fn redacted(plan: LogicalPlan) -> Result<String> {
         })
         .map_err(fault::translate)?;
     Ok(plan.data.display_indent().to_string())
+}
+
+/// Runs the plan to its end and tells how it went: the plan as its reader may see it with the rows it gave, or with
+/// everything that was measured.
+async fn analyze(
+    plan: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+    told: Option<String>,
+) -> datafusion::common::Result<RecordBatch> {
+    let mut rows = execute_stream(Arc::clone(&plan), context)?;
+    let mut count = 0_usize;
+    while let Some(batch) = rows.next().await {
+        count = count.saturating_add(batch?.num_rows());
+    }
+    let text = match told {
+        Some(told) => format!("{told}\nrows: {count}"),
+        None => DisplayableExecutionPlan::with_metrics(plan.as_ref()).indent(false).to_string(),
+    };
+    explanation(&text).map_err(|error| DataFusionError::External(Box::new(error)))
 }
 
 fn explanation(text: &str) -> Result<RecordBatch> {

@@ -2,6 +2,7 @@
 //!
 //! It closes itself: a request that is dropped half-way, since its client went away, is recorded as cancelled.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use datafusion::arrow::array::RecordBatch;
@@ -42,8 +43,13 @@ impl Record {
     /// Notes what the policy allowed.
     pub fn authorized(&mut self, authorized: &Authorized, notice: &PolicyNotice) {
         if let Some(event) = &mut self.event {
-            let grants = authorized.tables().iter().flat_map(|table| table.decision.grants.clone());
-            event.policy = serde_json::json!({ "notice": notice, "grants": grants.collect::<Vec<_>>() });
+            let (mut grants, mut restrictions) = (BTreeSet::new(), BTreeSet::new());
+            for (_, decision) in authorized.decisions() {
+                grants.extend(&decision.grants);
+                restrictions.extend(&decision.restrictions);
+            }
+            event.policy =
+                serde_json::json!({ "notice": notice, "grants": grants, "restrictions": restrictions });
         }
     }
 

@@ -24,22 +24,24 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::lit;
 use datafusion::sql::parser::Statement;
 
-use super::authorize::{Authorized, AuthorizedTable};
+use super::authorize::{Authorized, AuthorizedTable, AuthorizedView};
 use super::barrier::check::Ground;
 use super::barrier::logical::Barrier;
 use super::expression::{Reader, condition, no_longer_fits, value};
 use super::mask::{self, MaskKey};
+use super::parse::Explain;
 use super::{fault, listing};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::policy::decision::{Cell, ColumnDecision, Decision, Rows};
+use crate::policy::model::TableName;
 use crate::policy::restriction::Mask;
 
 /// A statement and a session that holds its guarded tables alone.
 #[derive(Debug)]
 pub struct Guarded {
     pub(super) statement: Statement,
-    pub(super) explain: bool,
+    pub(super) explain: Option<Explain>,
     pub(super) session: SessionState,
     /// By full name: what the check of the finished plan must find.
     pub(super) grounds: BTreeMap<String, Ground>,
@@ -56,6 +58,11 @@ impl Guarded {
             tables.insert(name, guarded_table(app, &authorized, table).await?);
         }
         listing::add(app, &authorized, &mut tables)?;
+        for view in authorized.views() {
+            let guarded = guarded_view(app, &authorized, view, &tables).await?;
+            grounds.insert(view.view.name.to_string(), Ground::View);
+            tables.insert(view.view.name.clone(), guarded);
+        }
         let session = app.engine.session(tables, database)?;
         let parsed = authorized.into_parsed();
         Ok(Self { explain: parsed.explain(), statement: parsed.into_statement(), session, grounds })
@@ -70,7 +77,7 @@ fn needs_barrier(decision: &Decision) -> bool {
 
 fn ground(app: &App, table: &AuthorizedTable) -> Result<Ground> {
     let (_, store, folder) = app.lake.store_for(&table.record.location)?;
-    Ok(Ground {
+    Ok(Ground::Files {
         store: store.as_str().to_owned(),
         folder: folder.to_string(),
         needs_barrier: needs_barrier(&table.decision),
@@ -96,12 +103,34 @@ async fn guarded_table(
         session: app.engine.bare(),
         key: &app.mask_key,
     };
-    let (plan, filters_rows) = rules.guard(scan, &table.decision)?;
-    let plan = match needs_barrier(&table.decision) {
-        true => Barrier::over(name.to_string(), filters_rows, plan),
-        false => plan,
+    rules.guarded(scan, &table.decision)
+}
+
+/// The view over the guarded tables that it reads, under its own decision. Columns that the reader's view of those
+/// tables does not have are not in it.
+async fn guarded_view(
+    app: &App,
+    authorized: &Authorized,
+    view: &AuthorizedView,
+    tables: &BTreeMap<TableName, Arc<dyn TableProvider>>,
+) -> Result<Arc<dyn TableProvider>> {
+    let name = &view.view.name;
+    let session = app.engine.session(tables.clone(), view.view.database.as_deref())?;
+    let query = view.query.statement().clone();
+    let plan = session.statement_to_plan(query).await.map_err(fault::translate)?;
+    let reference = TableReference::partial(name.database.as_str(), name.table.as_str());
+    let plan = LogicalPlanBuilder::from(plan).alias(reference).map_err(fault::translate)?;
+    let mut decision = view.decision.clone();
+    decision.columns.retain(|column| plan.schema().has_column_with_unqualified_name(&column.name));
+    let identity = authorized.identity();
+    let rules = Rules {
+        table: name.to_string(),
+        schema: Arc::clone(plan.schema()),
+        reader: Reader { identity, index: &authorized.governance().index },
+        session: app.engine.bare(),
+        key: &app.mask_key,
     };
-    Ok(Arc::new(GuardedTable { schema: Arc::new(plan.schema().as_arrow().clone()), plan }))
+    rules.guarded(plan, &decision)
 }
 
 /// The rules of one table, bound to its columns.
@@ -114,6 +143,16 @@ struct Rules<'a> {
 }
 
 impl Rules<'_> {
+    /// `plan` under `decision`, as a table.
+    fn guarded(&self, plan: LogicalPlanBuilder, decision: &Decision) -> Result<Arc<dyn TableProvider>> {
+        let (plan, filters_rows) = self.guard(plan, decision)?;
+        let plan = match needs_barrier(decision) {
+            true => Barrier::over(self.table.clone(), filters_rows, plan),
+            false => plan,
+        };
+        Ok(Arc::new(GuardedTable { schema: Arc::new(plan.schema().as_arrow().clone()), plan }))
+    }
+
     /// The scan with the decision applied: first the rows, then the columns and their cells. Every rule sees raw
     /// values, since all of them stand in the same plan below the barrier.
     ///

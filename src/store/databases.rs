@@ -19,7 +19,16 @@ pub(super) async fn list(connection: &mut AnyConnection) -> Result<BTreeMap<Stri
     rows.iter().map(|row| decode(row).map(|database| (database.value.name.clone(), database))).collect()
 }
 
+/// The database that lists what a reader may see; one of this name could not be reached.
+const RESERVED: &str = "information_schema";
+
 pub(super) async fn create(connection: &mut AnyConnection, value: &Database) -> Result<Applied> {
+    if value.name.eq_ignore_ascii_case(RESERVED) {
+        return Err(Error::invalid_request(format!(
+            "`{}` is reserved for the listings: choose another name",
+            value.name
+        )));
+    }
     if find(connection, &value.name).await?.is_some() {
         return Err(exists_already("database", &value.name));
     }

@@ -77,8 +77,11 @@ pub struct Tagging {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
     pub name: TableName,
-    /// The query, with every table in it written `database.table`.
+    /// The query.
     pub sql: String,
+    /// Where the query looks up a table that is named without a database.
+    #[serde(default)]
+    pub database: Option<String>,
     /// The columns it had when it was made.
     pub schema: SchemaRef,
     /// Who made it.

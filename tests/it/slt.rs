@@ -26,6 +26,11 @@ async fn a_hidden_column_is_nowhere() {
     run("columns").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_list_and_change_what_the_reader_may() {
+    run("statements").await;
+}
+
 /// A user at the HTTP door.
 struct Door {
     gateway: Arc<Gateway>,

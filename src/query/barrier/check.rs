@@ -14,13 +14,13 @@ use datafusion::physical_plan::filter::FilterExec;
 
 use super::physical::BarrierExec;
 
-/// A table of the query as the check knows it: where its files lie and whether its policy needs a barrier.
+/// A table of the query as the check knows it.
 #[derive(Debug, Clone)]
-pub struct Ground {
-    /// The object store's URL and the folder's path in it.
-    pub store: String,
-    pub folder: String,
-    pub needs_barrier: bool,
+pub enum Ground {
+    /// The object store's URL, the folder's path in it, and whether the table's policy needs a barrier.
+    Files { store: String, folder: String, needs_barrier: bool },
+    /// A view: it reads other tables, each with a ground of its own.
+    View,
 }
 
 /// Goes through `plan` and says what is wrong with it, if anything is.
@@ -35,7 +35,9 @@ fn walk(
     tables: &BTreeMap<String, Ground>,
 ) -> Result<(), String> {
     if let Some(inner) = node.downcast_ref::<BarrierExec>() {
-        if let Some(outer) = barrier {
+        if let Some(outer) = barrier
+            && !is_view(outer, tables)
+        {
             return Err(format!("the barrier of {} stands below that of {}", inner.table(), outer.table()));
         }
         return node.children().into_iter().try_for_each(|child| walk(child, Some(inner), false, tables));
@@ -57,7 +59,7 @@ fn leaf(
         .downcast_ref::<DataSourceExec>()
         .and_then(|source| source.data_source().downcast_ref::<FileScanConfig>())
     else {
-        return unknown_leaf(node, barrier);
+        return unknown_leaf(node, barrier.filter(|barrier| !is_view(barrier, tables)));
     };
     let filtered = filtered || scan.file_source.filter().is_some();
     for file in scan.file_groups.iter().flat_map(|group| group.iter()) {
@@ -65,8 +67,8 @@ fn leaf(
         let Some((name, ground)) = owner(tables, scan.object_store_url.as_str(), path) else {
             return Err(format!("a scan reads `{path}`, which is of no table of the query"));
         };
-        match barrier {
-            None if ground.needs_barrier => return Err(format!("a scan of {name} has no barrier")),
+        match barrier.filter(|barrier| !is_view(barrier, tables)) {
+            None if needs_barrier(ground) => return Err(format!("a scan of {name} has no barrier")),
             Some(barrier) if barrier.table() != name => {
                 return Err(format!("a scan of {name} stands below the barrier of {}", barrier.table()));
             }
@@ -103,15 +105,27 @@ fn unknown_leaf(node: &Arc<dyn ExecutionPlan>, barrier: Option<&BarrierExec>) ->
     }
 }
 
+/// A view's barrier guards the view; the tables below it have barriers of their own.
+fn is_view(barrier: &BarrierExec, tables: &BTreeMap<String, Ground>) -> bool {
+    matches!(tables.get(barrier.table()), Some(Ground::View))
+}
+
+fn needs_barrier(ground: &Ground) -> bool {
+    matches!(ground, Ground::Files { needs_barrier: true, .. })
+}
+
 fn owner<'a>(
     tables: &'a BTreeMap<String, Ground>,
     store: &str,
     path: &str,
 ) -> Option<(&'a String, &'a Ground)> {
-    tables.iter().find(|(_, ground)| {
-        ground.store == store
-            && path
-                .strip_prefix(ground.folder.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || ground.folder.is_empty())
+    tables.iter().find(|(_, ground)| match ground {
+        Ground::View => false,
+        Ground::Files { store: of, folder, .. } => {
+            of == store
+                && path
+                    .strip_prefix(folder.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || folder.is_empty())
+        }
     })
 }

@@ -258,9 +258,6 @@ mod tests {
         ]));
         let times = masked(Kind::Year, times);
         let times = times.as_primitive::<TimestampMicrosecondType>().iter().collect::<Vec<_>>();
-        assert_eq!(
-            times,
-            [Some(1_672_531_200_000_000), Some(-31_536_000_000_000), Some(9_214_646_400_000_000_000), None]
-        );
+        assert_eq!(times, [Some(1_672_531_200_000_000), Some(-31_536_000_000_000), None, None]);
     }
 }

@@ -20,9 +20,6 @@ use crate::policy::principal::Identity;
 use crate::query::authorize::asker;
 use crate::store::record::{Change, Database, Versioned};
 
-/// The schema that every database has; a database of this name could not be reached.
-const RESERVED: &str = "information_schema";
-
 /// A database.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in super::super) struct DatabaseView {
@@ -98,11 +95,6 @@ pub(in super::super) async fn create_database(
     Object(NewDatabase { name, comment }): Object<NewDatabase>,
 ) -> Result<Tagged<DatabaseView>, Problem> {
     check_name("database", &name)?;
-    if name.eq_ignore_ascii_case(RESERVED) {
-        return Err(
-            Error::invalid_request(format!("`{RESERVED}` is the listing that every database has")).into()
-        );
-    }
     let database = Database { name: name.clone(), comment };
     app.commit(&identity.user, vec![Change::CreateDatabase(database)]).await?;
     let view = current(&app, &name)?;

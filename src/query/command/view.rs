@@ -1,0 +1,167 @@
+//! `CREATE VIEW` and `DROP VIEW`. A view runs with the rights of whoever reads it, so making one gives nobody anything.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::Schema;
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::empty::EmptyTable;
+use datafusion::sql::sqlparser::ast::{CreateView as CreateViewSyntax, ObjectType, Statement};
+
+use super::super::authorize::{Authorized, asker};
+use super::super::fault;
+use super::super::parse::{Parsed, full_object_name, no_such_table, not_allowed};
+use crate::app::{App, Governance};
+use crate::error::{Error, ErrorKind, Result};
+use crate::policy::decide::can;
+use crate::policy::model::{Permission, TableName, Target};
+use crate::policy::principal::Identity;
+use crate::store::record::{Change, View};
+
+/// A `CREATE VIEW`.
+#[derive(Debug)]
+pub struct CreateView {
+    name: TableName,
+    sql: String,
+    database: Option<String>,
+    replace: bool,
+    comment: Option<String>,
+}
+
+/// A `DROP VIEW`.
+#[derive(Debug)]
+pub struct DropView {
+    name: TableName,
+    if_exists: bool,
+}
+
+impl CreateView {
+    pub(super) fn of(syntax: &CreateViewSyntax, database: Option<&str>) -> Result<Self> {
+        let plain = !(syntax.or_alter || syntax.materialized || syntax.temporary || syntax.if_not_exists)
+            && syntax.columns.is_empty()
+            && syntax.cluster_by.is_empty()
+            && syntax.to.is_none();
+        if !plain {
+            return Err(not_allowed("CREATE VIEW with options"));
+        }
+        let name = full_object_name(&syntax.name, database)?;
+        let sql = syntax.query.to_string();
+        // Said now, where the mistake is: the text must be a query that may exist.
+        Parsed::parse(&sql, database)?;
+        let database = database.map(str::to_owned);
+        Ok(Self { name, sql, database, replace: syntax.or_replace, comment: syntax.comment.clone() })
+    }
+
+    pub(super) fn name(&self) -> &TableName {
+        &self.name
+    }
+
+    pub(super) async fn run(self, app: &App, identity: &Arc<Identity>) -> Result<&'static str> {
+        let governance = app.state();
+        self.refuse_without_permission(app, identity, &governance)?;
+        if governance.state.tables.contains_key(&self.name) {
+            return Err(Error::conflict(format!("`{}` is a table", self.name)));
+        }
+        let parsed = Parsed::parse(&self.sql, self.database.as_deref())?;
+        if parsed.tables().contains(&self.name) {
+            return Err(Error::invalid_request("a view cannot read itself"));
+        }
+        let schema = schema(app, identity, parsed, self.database.as_deref()).await?;
+        let before = governance.state.views.get(&self.name);
+        let value = View {
+            name: self.name.clone(),
+            sql: self.sql,
+            database: self.database,
+            schema: Arc::new(schema),
+            owner: identity.user.clone(),
+            comment: self.comment,
+        };
+        let change = match before {
+            None => Change::CreateView(value),
+            Some(kept) if self.replace => Change::UpdateView { value, expected: Some(kept.revision) },
+            Some(_) => return Err(Error::conflict(format!("view exists already: `{}`", self.name))),
+        };
+        app.change(&identity.user, vec![change]).await.map(|_| "CREATE VIEW")
+    }
+
+    fn refuse_without_permission(
+        &self,
+        app: &App,
+        identity: &Identity,
+        governance: &Governance,
+    ) -> Result<()> {
+        let asker = asker(identity, governance, false);
+        let on = Target::Database(self.name.database.clone());
+        let exists = governance.state.databases.contains_key(&self.name.database);
+        if exists
+            && (app.is_administrator(identity)
+                || can(&asker, Permission::CreateTable, &on, &governance.index))
+        {
+            return Ok(());
+        }
+        if !exists && app.is_administrator(identity) {
+            return Err(Error::not_found("database", &self.name.database));
+        }
+        let text = format!("a view in `{}` needs the permission `create_table` on it", self.name.database);
+        Err(Error::new(ErrorKind::PermissionDenied, text))
+    }
+}
+
+/// The columns of the view, over tables without rows: nothing is read. An administrator may describe everything, and
+/// so may make a view of everything; others need to read what they put into one.
+async fn schema(
+    app: &App,
+    identity: &Arc<Identity>,
+    parsed: Parsed,
+    database: Option<&str>,
+) -> Result<Schema> {
+    let governance = app.state();
+    let mut tables: BTreeMap<TableName, Arc<dyn TableProvider>> = BTreeMap::new();
+    if app.is_administrator(identity) {
+        for name in parsed.tables() {
+            let of_table = governance.state.tables.get(name).map(|table| &table.value.schema);
+            let schema = of_table.or_else(|| governance.state.views.get(name).map(|view| &view.value.schema));
+            let schema = schema.ok_or_else(|| no_such_table(&name.to_string()))?;
+            tables.insert(name.clone(), Arc::new(EmptyTable::new(Arc::clone(schema))));
+        }
+    } else {
+        let again = Parsed::parse(&parsed.text(), database)?;
+        let authorized = Authorized::authorize(again, Arc::clone(identity), Arc::clone(&governance), false)?;
+        for (name, fields) in authorized.visible_fields() {
+            tables.insert(name, Arc::new(EmptyTable::new(Arc::new(Schema::new(fields)))));
+        }
+    }
+    let session = app.engine.session(tables, database)?;
+    let plan = session.statement_to_plan(parsed.into_statement()).await.map_err(fault::translate)?;
+    Ok(plan.schema().as_arrow().clone())
+}
+
+impl DropView {
+    pub(super) fn of(statement: &Statement, database: Option<&str>) -> Result<Option<Self>> {
+        let Statement::Drop { object_type: ObjectType::View, if_exists, names, .. } = statement else {
+            return Ok(None);
+        };
+        let [name] = names.as_slice() else { return Err(Error::invalid_request("drop one view at a time")) };
+        Ok(Some(Self { name: full_object_name(name, database)?, if_exists: *if_exists }))
+    }
+
+    pub(super) fn name(&self) -> &TableName {
+        &self.name
+    }
+
+    pub(super) async fn run(self, app: &App, identity: &Identity) -> Result<&'static str> {
+        let governance = app.state();
+        let asker = asker(identity, &governance, false);
+        let on = Target::Table(self.name.clone());
+        let may = app.is_administrator(identity) || can(&asker, Permission::Drop, &on, &governance.index);
+        match governance.state.views.get(&self.name) {
+            Some(kept) if may => {
+                let change = Change::DropView { name: self.name, expected: Some(kept.revision) };
+                app.change(&identity.user, vec![change]).await.map(|_| "DROP VIEW")
+            }
+            None if may && self.if_exists => Ok("DROP VIEW"),
+            // Not there, or not for the reader to know of: one answer.
+            _ => Err(no_such_table(&self.name.to_string())),
+        }
+    }
+}
