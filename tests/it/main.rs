@@ -23,6 +23,7 @@ mod lake;
 mod leaks;
 mod migrations;
 mod openapi;
+mod policy_files;
 mod requests;
 mod slt;
 mod sources;
