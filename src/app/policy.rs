@@ -2,9 +2,12 @@
 
 mod change;
 
+use std::collections::BTreeMap;
+
 use super::App;
 use super::rules::{self, Names};
 use crate::error::{Error, ErrorKind, Result};
+use crate::policy::export;
 use crate::policy::file::{Desired, merge, parse};
 use crate::policy::plan::{Edit, plan};
 use crate::store::record::{Change, State};
@@ -62,4 +65,14 @@ pub async fn prepare(app: &App, files: &[File], prune: bool) -> Result<Prepared>
     rules::check(app, &state, &changes, Names::MayCome)
         .map_err(|wrong| change::placed(wrong, &changes, &desired))?;
     Ok(Prepared { state, desired, edits, changes })
+}
+
+/// What the store holds, as a policy file.
+pub fn export(app: &App) -> String {
+    let governance = app.state();
+    export::export(&governance.state.policy(), &databases(&governance.state))
+}
+
+fn databases(state: &State) -> BTreeMap<String, Option<String>> {
+    state.databases.iter().map(|(name, it)| (name.clone(), it.value.comment.clone())).collect()
 }

@@ -7,6 +7,7 @@ pub mod check;
 pub mod compile;
 pub mod decide;
 pub mod decision;
+pub mod export;
 pub mod file;
 pub mod grant;
 pub mod leaf;

@@ -2,9 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use lakegate::policy::export::export;
 use lakegate::policy::file::{Desired, merge, parse};
+use lakegate::policy::grant::GrantSpec;
+use lakegate::policy::model::{Permission, PolicySet};
 use lakegate::policy::plan::{Edit, plan};
+use lakegate::policy::principal::Principal;
 use lakegate::store::record::Change;
+use serde_json::json;
 
 use crate::decisions::policy_set;
 use crate::support::gateway::Gateway;
@@ -306,4 +311,204 @@ async fn a_plan_that_somebody_else_overtook_is_made_anew() {
     gateway.app.store.commit("other", vec![Change::CreateRole(other)]).await.unwrap();
     let applied = lakegate::app::policy::apply(&gateway.app, "test", &files, false).await.unwrap();
     assert_eq!(applied.edits, ["~ role a: +user:a"]);
+}
+
+/// Everything that a policy can say, with names and texts that YAML could read as something else.
+const EVERYTHING: &str = r##"
+roles:
+  analyst: { members: [group:analysts, user:bo, role:empty] }
+  empty: { members: [] }
+  "on": { members: ["user:a b", "group:x, y", "user:\u00fc\u2028z", "user:'q\""] }
+tags:
+  sensitivity: [public, pii]
+  "1": ["2", "true", "null", "a.b/c+d-e_f"]
+databases:
+  s:
+    comment: "two lines\n# and: no comment, {or}"
+    tags: { sensitivity: public }
+    tables:
+      t: { tags: { "1": "2" }, columns: { name: { tags: { sensitivity: pii } }, "Sp ace, {x}": { tags: { "1": "null" } }, address.city: { tags: { "1": "true" } } } }
+  "null": { comment: "" }
+filters:
+  eu: { on: s.later, rows: "region = 'EU'", columns: { exclude: [ssn, "a b"] } }
+  "~": { on: s.later, columns: { include: [a.b] } }
+grants:
+  - { to: role:analyst, on: s.later, permissions: [select, insert, alter, drop, describe], filter: eu, grantable: true }
+  - { to: role:analyst, on: s.later, permissions: [select], rows: " a  =\n\t'#: \\ \"'" }
+  - { to: public, on: s, permissions: [describe, create_table, alter, drop], reason: "because: of\nthis" }
+  - { to: public, on: s.*, permissions: [select], columns: { include: [id] }, from: 2026-01-01T00:00:00.000001Z, until: 2999-12-31T23:59:59Z }
+  - { to: user:bo, on: { tags: { sensitivity: [public, pii], "1": "2" } }, permissions: [select] }
+restrictions:
+  - { name: "r: 1", on: [s, s.t.id, s.later, { tags: { sensitivity: pii, "1": [a.b/c+d-e_f, "2"] } }], applies_to: [group:g, user:bo], except: [public], mask: null, priority: -9223372036854775808 }
+  - { name: r2, on: s.t.id, mask: { using: "id + 1" }, priority: 7 }
+  - { name: r3, on: s.later, rows: "tenant = attr('tenant')", except: role:analyst }
+  - { name: r4, on: s.t.address.city, hide: true }
+  - { name: r5, on: { tags: { "1": "null" } }, mask: last4 }
+"##;
+
+#[test]
+fn an_export_is_read_as_the_policy_that_it_is_of() {
+    let file = parse("p.yaml", EVERYTHING).unwrap_or_else(|error| panic!("{error}"));
+    let set = policy_set(&file);
+    let comments =
+        file.databases.iter().map(|it| (it.value.name.clone(), it.value.comment.clone())).collect();
+    let text = export(&set, &comments);
+    let read = parse("export.yaml", &text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    assert!(plan(&merge([read.clone()]).unwrap(), &set, &comments, true).unwrap().is_empty(), "{text}");
+    let comments_read =
+        read.databases.iter().map(|it| (it.value.name.clone(), it.value.comment.clone())).collect();
+    // The order of the grants is the export's, so their numbers are others: the texts are compared.
+    assert_eq!(export(&policy_set(&read), &comments_read), text);
+    assert_eq!(export(&PolicySet::default(), &BTreeMap::new()), "");
+}
+
+#[test]
+fn every_text_survives_an_export() {
+    let mut texts: Vec<String> = (0..0x3100_u32)
+        .chain([0xd7ff, 0xe000, 0xfeff, 0xfffd, 0x1_f600, 0x10_ffff])
+        .filter_map(char::from_u32)
+        .map(|letter| format!("a{letter}b"))
+        .collect();
+    texts.extend(
+        [
+            "",
+            " ",
+            "#",
+            "- a",
+            "a: b",
+            "a #b",
+            "~",
+            "=",
+            "<<",
+            "{a}",
+            "[a",
+            "0x1",
+            "1e5",
+            ".5",
+            "2026-01-01",
+            "a:",
+            "%a",
+            "!a",
+            "&a",
+            "*a",
+            "\\",
+            "\"",
+            "'",
+        ]
+        .map(str::to_owned),
+    );
+    let grants: Vec<_> = texts
+        .iter()
+        .enumerate()
+        .map(|(id, text)| {
+            let spec = GrantSpec::new(
+                Principal::User(format!("u{text}")),
+                "s".parse().unwrap(),
+                [Permission::Describe].into(),
+            );
+            GrantSpec { reason: Some(text.clone()), ..spec }.with_id(format!("{id:05}"))
+        })
+        .collect();
+    let set = PolicySet { grants, ..PolicySet::default() };
+    let text = export(&set, &BTreeMap::new());
+    let read = merge([parse("export.yaml", &text).unwrap_or_else(|error| panic!("{error}"))]).unwrap();
+    assert_eq!(read.grants.len(), texts.len());
+    let edits = plan(&read, &set, &BTreeMap::new(), true).unwrap();
+    assert!(edits.is_empty(), "{edits:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_makes_the_same_policy_in_an_empty_store() {
+    let gateway = gateway().await;
+    let everything = EVERYTHING
+        .replace(
+            ", \"Sp ace, {x}\": { tags: { \"1\": \"null\" } }, address.city: { tags: { \"1\": \"true\" } }",
+            "",
+        )
+        .replace("s.t.address.city", "s.later.address.city");
+    apply(&gateway, &everything, false).await.unwrap();
+    let exported = gateway.get("admin", "/v1/policy/export").await;
+    assert_eq!(exported.headers["content-type"], "application/yaml");
+    let text = exported.text();
+    let body = json!({ "files": [{ "name": "export.yaml", "text": text }], "prune": true });
+    let planned = gateway.post("admin", "/v1/policy/plan", &body).await;
+    assert_eq!(planned.json()["edits"], json!([]), "{}", planned.text());
+
+    let other = Gateway::start().await;
+    let applied = other.post("admin", "/v1/policy/apply", &body).await;
+    assert_eq!(applied.status, 200, "{}", applied.text());
+    assert_eq!(other.get("admin", "/v1/policy/export").await.text(), text);
+    let rules = |gateway: &Gateway| {
+        let mut policy = gateway.app.state().state.policy();
+        policy.grants.sort_by_key(|grant| GrantSpec::from(grant).to_string());
+        policy.grants.iter_mut().for_each(|grant| grant.id.clear());
+        policy
+    };
+    assert_eq!(rules(&other), rules(&gateway));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_administrators_manage_the_policy_as_files() {
+    let gateway = gateway().await;
+    let body = json!({ "files": [{ "name": "p.yaml", "text": "roles: { a: { members: [user:bo] } }" }] });
+    for path in ["/v1/policy/plan", "/v1/policy/apply"] {
+        assert_eq!(gateway.post("bo", path, &body).await.code(), "permission_denied", "{path}");
+        let none = gateway.post("admin", path, &json!({ "files": [], "prune": true })).await;
+        assert_eq!(none.code(), "invalid_request", "{path}");
+        let wrong =
+            gateway.post("admin", path, &json!({ "files": [{ "name": "p.yaml", "text": "a:\n b" }] })).await;
+        assert!(wrong.json()["detail"].as_str().unwrap().starts_with("p.yaml:1:1: a: "), "{}", wrong.text());
+    }
+    assert_eq!(gateway.get("bo", "/v1/policy/export").await.code(), "permission_denied");
+    let planned = gateway.post("admin", "/v1/policy/plan", &body).await.json();
+    assert_eq!(planned["edits"], json!(["+ role a with user:bo"]));
+    let applied = gateway.post("admin", "/v1/policy/apply", &body).await.json();
+    assert_eq!(applied["edits"], planned["edits"]);
+    assert!(applied["version"].as_i64() > planned["version"].as_i64());
+    let log = gateway.get("admin", "/v1/audit?action=create_role").await.json();
+    assert_eq!(log["items"][0]["actor"], "admin", "{log}");
+}
+
+/// Runs `lakegate policy` with `arguments` on the gateway's store: exit code, standard output, standard error.
+async fn run(gateway: &Gateway, arguments: &[&str], file: &str) -> (i32, String, String) {
+    let path = gateway.folder.path().join("policy.yaml");
+    std::fs::write(&path, file).unwrap();
+    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_lakegate"))
+        .arg("policy")
+        .args(arguments)
+        .args((arguments != ["export"]).then_some(&path))
+        .arg("--config")
+        .arg(gateway.folder.path().join("lakegate.toml"))
+        .output()
+        .await
+        .unwrap();
+    let text = |bytes: Vec<u8>| {
+        String::from_utf8(bytes).unwrap().replace(&path.display().to_string(), "policy.yaml")
+    };
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_tells_by_its_exit_code() {
+    let gateway = gateway().await;
+    let role = "roles: { a: { members: [user:bo] } }";
+    let (code, out, words) = run(&gateway, &["plan"], role).await;
+    assert_eq!(
+        (code, out.as_str(), words.contains("1 changes")),
+        (2, "+ role a with user:bo\n", true),
+        "{words}"
+    );
+    assert_eq!(run(&gateway, &["apply"], role).await.0, 0);
+    let (code, out, _) = run(&gateway, &["plan"], role).await;
+    assert_eq!((code, out.as_str()), (0, ""));
+    let exported = run(&gateway, &["export"], "").await;
+    assert_eq!(
+        (exported.0, exported.1.as_str()),
+        (0, "roles:\n  a: { members: [user:bo] }\n\ndatabases:\n  s:\n")
+    );
+    let (code, out, _) = run(&gateway, &["plan", "--prune"], "# nothing").await;
+    assert_eq!((code, out.as_str()), (2, "- role a\n"));
+    let (code, out, words) = run(&gateway, &["plan"], "grants:\n  - { to: bo }").await;
+    assert_eq!((code, out.as_str()), (1, ""), "a mistake is not a difference");
+    assert!(words.contains("policy.yaml:2:11: grants[0].to: `bo` is not a principal"), "{words}");
 }
