@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         }
     };
     match outcome {
-        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Ok(code)) => code,
         Ok(Err(error)) => {
             eprintln!("error: {error}");
             if let Some(cause) = std::error::Error::source(&error) {

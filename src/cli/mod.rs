@@ -1,7 +1,8 @@
 //! The command line: one file per subcommand.
 //!
 //! A subcommand is a file with its `Args` and `run(args, config_path)`, a variant here and an arm in [`run`]. Data
-//! goes to stdout and words to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage.
+//! goes to stdout and words to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage (and a
+//! policy plan with a difference).
 
 pub mod demo;
 pub mod ingest;
@@ -15,6 +16,7 @@ pub mod table;
 pub mod token;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -65,16 +67,18 @@ impl Command {
 }
 
 /// Runs the subcommand.
-pub async fn run(cli: Cli) -> Result<()> {
-    match cli.command {
+pub async fn run(cli: Cli) -> Result<ExitCode> {
+    let done = match cli.command {
         Command::Demo(args) => demo::run(args, cli.config).await,
         Command::Ingest(args) => ingest::run(args, cli.config).await,
         Command::Init(args) => init::run(args, cli.config).await,
         Command::Migrate(args) => migrate::run(args, cli.config).await,
-        Command::Policy(args) => policy::run(args, cli.config).await,
+        // The one whose outcome is more than done or failed.
+        Command::Policy(args) => return policy::run(args, cli.config).await,
         Command::Serve(args) => serve::run(args, cli.config).await,
         Command::Sql(args) => sql::run(args, cli.config).await,
         Command::Table(args) => table::run(args, cli.config).await,
         Command::Token(args) => token::run(args, cli.config).await,
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

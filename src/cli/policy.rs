@@ -1,7 +1,10 @@
-//! `lakegate policy apply`: policy files put in force.
+//! `lakegate policy`: the policy as files.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
 
+use crate::app::policy::File;
 use crate::app::{App, policy};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -15,31 +18,66 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Show what an apply would change; exits with 2 when there is a difference
+    Plan(Files),
     /// Make the policy say what the files say, in one transaction
-    Apply {
-        /// Policy files (YAML)
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-        /// Also remove the roles and grants that the files do not mention
-        #[arg(long)]
-        prune: bool,
-    },
+    Apply(Files),
+    /// Write the whole policy as a policy file
+    Export,
 }
 
-/// Runs the subcommand: the changes go to stdout, one a line.
-pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
-    let Command::Apply { files, prune } = args.command;
-    let texts = files.iter().map(read).collect::<Result<Vec<_>>>()?;
-    let app = App::build(Config::load(config.as_deref())?).await?;
-    let applied = policy::apply(&app, "cli", &texts, prune).await?;
+#[derive(Debug, clap::Args)]
+struct Files {
+    /// Policy files (YAML)
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Also remove what the files do not say: rules, roles and tags, but no databases
+    #[arg(long)]
+    prune: bool,
+}
+
+/// What `plan` exits with when the files say something else than the store.
+const DIFFERENT: u8 = 2;
+
+/// Runs the subcommand: what it finds goes to stdout, one a line.
+pub async fn run(args: Args, config: Option<PathBuf>) -> Result<ExitCode> {
+    match args.command {
+        Command::Plan(files) => plan(&files, config).await,
+        Command::Apply(files) => apply(&files, config).await,
+        Command::Export => {
+            print!("{}", policy::export(&*app(config).await?));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+async fn plan(files: &Files, config: Option<PathBuf>) -> Result<ExitCode> {
+    let prepared = policy::prepare(&*app(config).await?, &read_all(&files.files)?, files.prune).await?;
+    for edit in &prepared.edits {
+        println!("{edit}");
+    }
+    eprintln!("{} changes to policy version {}", prepared.edits.len(), prepared.state.version);
+    Ok(if prepared.edits.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) })
+}
+
+async fn apply(files: &Files, config: Option<PathBuf>) -> Result<ExitCode> {
+    let applied = policy::apply(&*app(config).await?, "cli", &read_all(&files.files)?, files.prune).await?;
     for edit in &applied.edits {
         println!("{edit}");
     }
     eprintln!("{} changes; policy version {}", applied.edits.len(), applied.version);
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
-fn read(path: &PathBuf) -> Result<(String, String)> {
+async fn app(config: Option<PathBuf>) -> Result<Arc<App>> {
+    App::build(Config::load(config.as_deref())?).await
+}
+
+fn read_all(paths: &[PathBuf]) -> Result<Vec<File>> {
+    paths.iter().map(read).collect()
+}
+
+fn read(path: &PathBuf) -> Result<File> {
     let shown = path.display().to_string();
     let text = std::fs::read_to_string(path)
         .map_err(|error| Error::invalid_request(format!("cannot read the policy file `{shown}`: {error}")))?;

@@ -5,34 +5,38 @@
 //! passed over: a policy that says less than its author wrote is worse than none. What the store holds, and what
 //! to change in it, is `plan`'s. This is the one place of the policy that knows YAML.
 
+mod assertion;
+mod at;
+mod merge;
+mod node;
 mod read;
+mod restriction;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::Spanned;
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 
-use super::compile::check_cycles;
+pub use self::assertion::{Assertion, Expected};
+pub use self::merge::{Desired, merge};
+use self::node::Node;
 use super::grant::GrantSpec;
-use super::model::Role;
+use super::model::{Filter, Role};
+use super::restriction::Restriction;
+use super::tag::{Tag, TaggedObject, Tags};
 use crate::error::Error;
 
 /// What one file says.
 #[derive(Debug, Clone, Default)]
 pub struct PolicyFile {
     pub roles: Vec<Placed<Role>>,
+    pub tags: Vec<Placed<Tag>>,
     pub databases: Vec<Placed<DatabaseSpec>>,
+    pub tagged: Vec<Placed<TaggingSpec>>,
+    pub filters: Vec<Placed<Filter>>,
     pub grants: Vec<Placed<GrantSpec>>,
-}
-
-/// What all files say together: each thing once, and roles without cycles.
-#[derive(Debug, Clone, Default)]
-pub struct Desired {
-    pub roles: BTreeMap<String, Placed<Role>>,
-    pub databases: BTreeMap<String, Placed<DatabaseSpec>>,
-    pub grants: Vec<Placed<GrantSpec>>,
+    pub restrictions: Vec<Placed<Restriction>>,
+    pub tests: Vec<Placed<Assertion>>,
 }
 
 /// A database that must exist.
@@ -42,10 +46,19 @@ pub struct DatabaseSpec {
     pub comment: Option<String>,
 }
 
+/// The tags of one object, without what it inherits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaggingSpec {
+    pub object: TaggedObject,
+    pub tags: Tags,
+}
+
 /// Something with where it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed<T> {
     pub place: Place,
+    /// Where its fields are, by name.
+    pub parts: BTreeMap<String, Place>,
     pub value: T,
 }
 
@@ -94,63 +107,14 @@ pub fn parse(path: &str, text: &str) -> Result<PolicyFile, FileError> {
     }
 }
 
-/// Puts files together. A role in two files, or a grant twice with different reasons, is refused: which one would
-/// hold must not depend on the order of the files.
-pub fn merge(files: impl IntoIterator<Item = PolicyFile>) -> Result<Desired, FileError> {
-    let mut desired = Desired::default();
-    for file in files {
-        for role in file.roles {
-            if let Some(first) = desired.roles.get(&role.value.name) {
-                let message = format!("role `{}` is already at {}", role.value.name, first.place.short());
-                return Err(FileError { place: role.place, message });
-            }
-            desired.roles.insert(role.value.name.clone(), role);
+impl<T> Placed<T> {
+    /// The place of `field`: its own when it was written, else that of the whole.
+    pub fn place_of(&self, field: &str) -> Place {
+        match self.parts.get(field) {
+            Some(place) => place.clone(),
+            None if field.is_empty() => self.place.clone(),
+            None => self.place.within(field),
         }
-        file.databases.into_iter().try_for_each(|database| desired.add_database(database))?;
-        file.grants.into_iter().try_for_each(|grant| desired.add_grant(grant))?;
-    }
-    desired.check_roles(&BTreeMap::new())?;
-    Ok(desired)
-}
-
-impl Desired {
-    /// Refuses roles that contain themselves, also by way of the `kept` ones that the files do not speak of.
-    pub fn check_roles(&self, kept: &BTreeMap<String, Role>) -> Result<(), FileError> {
-        let mut roles = kept.clone();
-        roles.extend(self.roles.iter().map(|(name, role)| (name.clone(), role.value.clone())));
-        let Err(cycle) = check_cycles(&roles) else { return Ok(()) };
-        let names: Vec<String> = cycle.iter().map(|name| format!("`{name}`")).collect();
-        let message = format!("roles contain each other: {}; take one out", names.join(" has "));
-        let written = cycle.iter().find_map(|name| self.roles.get(name));
-        let place = written.map(|role| role.place.within("members")).unwrap_or_default();
-        Err(FileError { place, message })
-    }
-
-    fn add_database(&mut self, database: Placed<DatabaseSpec>) -> Result<(), FileError> {
-        match self.databases.get_mut(&database.value.name) {
-            None => {
-                self.databases.insert(database.value.name.clone(), database);
-            }
-            Some(first) if first.value.comment.is_none() => first.value.comment = database.value.comment,
-            Some(first) if database.value.comment.is_some() && first.value != database.value => {
-                let message = format!("the comment differs from the one at {}", first.place.short());
-                return Err(FileError { place: database.place.within("comment"), message });
-            }
-            Some(_) => {}
-        }
-        Ok(())
-    }
-
-    fn add_grant(&mut self, grant: Placed<GrantSpec>) -> Result<(), FileError> {
-        match self.grants.iter().find(|other| other.value.same_as(&grant.value)) {
-            None => self.grants.push(grant),
-            Some(first) if first.value.reason != grant.value.reason => {
-                let message = format!("the same grant with another reason is at {}", first.place.short());
-                return Err(FileError { place: grant.place, message });
-            }
-            Some(_) => {}
-        }
-        Ok(())
     }
 }
 
@@ -169,15 +133,26 @@ impl Place {
     pub fn within(&self, field: &str) -> Self {
         Self { field: format!("{}.{field}", self.field), ..self.clone() }
     }
+
+    /// A mistake here.
+    pub fn error(self, message: impl Into<String>) -> FileError {
+        FileError { place: self, message: message.into() }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.short())?;
+        match self.field.is_empty() {
+            true => Ok(()),
+            false => write!(f, ": {}", self.field),
+        }
+    }
 }
 
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.place.short())?;
-        if !self.place.field.is_empty() {
-            write!(f, ": {}", self.place.field)?;
-        }
-        write!(f, ": {}", self.message)
+        write!(f, "{}: {}", self.place, self.message)
     }
 }
 
@@ -186,98 +161,5 @@ impl std::error::Error for FileError {}
 impl From<FileError> for Error {
     fn from(error: FileError) -> Self {
         Self::invalid_request(error.to_string())
-    }
-}
-
-/// A piece of a file with its place.
-#[derive(Debug)]
-struct Node {
-    line: u64,
-    column: u64,
-    value: Value,
-}
-
-#[derive(Debug)]
-enum Value {
-    Text(String),
-    /// A number or a truth value, spelt as read.
-    Other(String),
-    Null,
-    List(Vec<Node>),
-    Map(Vec<(Node, Node)>),
-}
-
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let spanned = Spanned::<Value>::deserialize(deserializer)?;
-        Ok(Self {
-            line: spanned.referenced.line(),
-            column: spanned.referenced.column(),
-            value: spanned.value,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor)
-    }
-}
-
-struct ValueVisitor;
-
-impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("text, a list or a mapping")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::Text(text.to_owned()))
-    }
-
-    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Other(value.to_string()))
-    }
-
-    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Other(value.to_string()))
-    }
-
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Other(value.to_string()))
-    }
-
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::Other(value.to_string()))
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_none<E: de::Error>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        Value::deserialize(deserializer)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
-            list.push(item);
-        }
-        Ok(Value::List(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut map = Vec::new();
-        while let Some(entry) = entries.next_entry()? {
-            map.push(entry);
-        }
-        Ok(Value::Map(map))
     }
 }

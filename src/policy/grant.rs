@@ -8,7 +8,7 @@ use super::model::{Columns, Grant, Permission, Target};
 use super::principal::Principal;
 
 /// Everything about a grant but its id. See [`Grant`] for the fields.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GrantSpec {
     pub to: Principal,
     pub on: Target,
@@ -41,8 +41,12 @@ impl GrantSpec {
 
     /// Whether both grants are the same: all fields but `reason` are.
     pub fn same_as(&self, other: &Self) -> bool {
-        let fields = |grant: &Self| Self { reason: None, ..grant.clone() };
-        fields(self) == fields(other)
+        self.without_reason() == other.without_reason()
+    }
+
+    /// What makes it the grant that it is: two that agree in this are the same.
+    pub fn without_reason(&self) -> Self {
+        Self { reason: None, ..self.clone() }
     }
 
     /// The grant under the id that the store gives it.

@@ -8,6 +8,7 @@ pub mod compile;
 pub mod decide;
 pub mod decision;
 pub mod delegate;
+pub mod export;
 pub mod file;
 pub mod grant;
 pub mod leaf;

@@ -1,155 +1,173 @@
 //! What to change so that the policy says what the files say.
 //!
-//! Pure: from what is wanted and what is, to a list of edits in a fixed order. Adding comes before taking away, so
-//! that nobody who keeps access by a rewritten rule depends on the order. Who makes the edits, in one transaction,
-//! is not known here.
+//! Pure: from what is wanted and what is, to a list of edits in a fixed order, for people to read. In which order
+//! the store takes them, and who makes them, in one transaction, is not known here.
+
+mod show;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-use super::file::{DatabaseSpec, Desired, FileError};
+use super::file::{DatabaseSpec, Desired, FileError, Placed, TaggingSpec};
 use super::grant::GrantSpec;
-use super::model::{Columns, Grant, PolicySet, Role};
+use super::model::{Filter, Grant, PolicySet, Role};
+use super::restriction::Restriction;
+use super::tag::{Tag, TaggedObject, Tags};
 
 /// One change. Displays as one readable line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Edit {
-    AddDatabase(DatabaseSpec),
-    AddRole(Role),
-    /// The role with its new members.
-    UpdateRole {
-        before: Role,
-        after: Role,
+    Add(Item),
+    Update {
+        before: Item,
+        after: Item,
     },
+    Remove(Item),
     AddGrant(GrantSpec),
     /// The grant with its new reason: nothing else can differ, for then it would be another grant.
     UpdateGrant(Grant),
     RemoveGrant(Grant),
-    RemoveRole(Role),
 }
 
-/// The edits that lead from `current` to `desired`. Without `prune` nothing is removed. Databases are never
-/// removed: they hold tables, and files do not say which.
+/// What is known by a name; `before` and `after` of one edit have the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    Database(DatabaseSpec),
+    Role(Role),
+    Tag(Tag),
+    Tagging(TaggingSpec),
+    Filter(Filter),
+    Restriction(Restriction),
+}
+
+/// The edits that lead from `current` and the `databases` with their comments to `desired`. Without `prune` nothing is
+/// removed. Databases are never removed: they hold tables, and files do not say which.
 pub fn plan(
     desired: &Desired,
     current: &PolicySet,
-    databases: &BTreeSet<String>,
+    databases: &BTreeMap<String, Option<String>>,
     prune: bool,
 ) -> Result<Vec<Edit>, FileError> {
     if !prune {
         desired.check_roles(&current.roles)?;
     }
+    let kinds = [
+        plan_databases(desired, databases),
+        Kind::of(&desired.tags, &current.tags, Item::Tag),
+        Kind::of(&desired.roles, &current.roles, Item::Role),
+        plan_tags(desired, &current.tagged, prune),
+        Kind::of(&desired.filters, &current.filters, Item::Filter),
+        plan_grants(desired, &current.grants),
+        Kind::of(&desired.restrictions, &current.restrictions, Item::Restriction),
+    ];
     let mut edits = Vec::new();
-    let missing = desired.databases.values().filter(|database| !databases.contains(&database.value.name));
-    edits.extend(missing.map(|database| Edit::AddDatabase(database.value.clone())));
-    plan_roles(desired, &current.roles, &mut edits);
-    plan_grants(desired, &current.grants, prune, &mut edits);
+    let mut gone = Vec::new();
+    for mut kind in kinds {
+        edits.append(&mut kind.added);
+        edits.append(&mut kind.updated);
+        gone.push(kind.removed);
+    }
     if prune {
-        let gone = current.roles.values().filter(|role| !desired.roles.contains_key(&role.name));
-        edits.extend(gone.cloned().map(Edit::RemoveRole));
+        // What is used goes after what uses it.
+        edits.extend(gone.into_iter().rev().flatten());
     }
     Ok(edits)
 }
 
-fn plan_roles(desired: &Desired, current: &BTreeMap<String, Role>, edits: &mut Vec<Edit>) {
-    let (mut added, mut updated) = (Vec::new(), Vec::new());
-    for role in desired.roles.values().map(|role| &role.value) {
-        match current.get(&role.name) {
-            None => added.push(Edit::AddRole(role.clone())),
-            Some(before) if before.members != role.members => {
-                updated.push(Edit::UpdateRole { before: before.clone(), after: role.clone() });
+/// The edits of one kind of thing.
+#[derive(Default)]
+struct Kind {
+    added: Vec<Edit>,
+    updated: Vec<Edit>,
+    removed: Vec<Edit>,
+}
+
+impl Kind {
+    fn of<T: Clone + PartialEq>(
+        desired: &BTreeMap<String, Placed<T>>,
+        current: &BTreeMap<String, T>,
+        item: impl Fn(T) -> Item,
+    ) -> Self {
+        let mut kind = Self::default();
+        for (name, wanted) in desired {
+            kind.compare(current.get(name).cloned(), wanted.value.clone(), &item);
+        }
+        let gone = current.iter().filter(|(name, _)| !desired.contains_key(*name));
+        kind.removed = gone.map(|(_, value)| Edit::Remove(item(value.clone()))).collect();
+        kind
+    }
+
+    fn compare<T: PartialEq>(&mut self, before: Option<T>, after: T, item: &impl Fn(T) -> Item) {
+        match before {
+            None => self.added.push(Edit::Add(item(after))),
+            Some(before) if before != after => {
+                self.updated.push(Edit::Update { before: item(before), after: item(after) });
             }
             Some(_) => {}
         }
     }
-    edits.append(&mut added);
-    edits.append(&mut updated);
 }
 
-fn plan_grants(desired: &Desired, current: &[Grant], prune: bool, edits: &mut Vec<Edit>) {
-    let mut current: Vec<(&Grant, GrantSpec)> =
-        current.iter().map(|grant| (grant, GrantSpec::from(grant))).collect();
-    current.sort_by(|(a, _), (b, _)| a.id.cmp(&b.id));
-    let (mut updated, mut said) = (Vec::new(), BTreeSet::new());
+fn plan_databases(desired: &Desired, current: &BTreeMap<String, Option<String>>) -> Kind {
+    let mut kind = Kind::default();
+    for wanted in desired.databases.values().map(|database| &database.value) {
+        let before = current
+            .get(&wanted.name)
+            .map(|comment| DatabaseSpec { name: wanted.name.clone(), comment: comment.clone() });
+        // A comment that is not said stays as it is.
+        let kept = before.as_ref().and_then(|before| before.comment.clone());
+        let after = DatabaseSpec { comment: wanted.comment.clone().or(kept), ..wanted.clone() };
+        kind.compare(before, after, &Item::Database);
+    }
+    kind
+}
+
+/// Tags are said key by key: without `prune` an object keeps those that the files do not speak of.
+fn plan_tags(desired: &Desired, current: &BTreeMap<TaggedObject, Tags>, prune: bool) -> Kind {
+    let mut kind = Kind::default();
+    let spec = |object: &TaggedObject, tags: Tags| TaggingSpec { object: object.clone(), tags };
+    for (object, wanted) in &desired.tagged {
+        let before = current.get(object).filter(|tags| !tags.is_empty());
+        let mut tags = before.filter(|_| !prune).cloned().unwrap_or_default();
+        tags.extend(wanted.value.tags.clone());
+        match before {
+            None if tags.is_empty() => {}
+            Some(before) if tags.is_empty() => {
+                kind.removed.push(Edit::Remove(Item::Tagging(spec(object, before.clone()))));
+            }
+            _ => kind.compare(
+                before.map(|tags| spec(object, tags.clone())),
+                spec(object, tags),
+                &Item::Tagging,
+            ),
+        }
+    }
+    let gone =
+        current.iter().filter(|(object, tags)| !tags.is_empty() && !desired.tagged.contains_key(object));
+    kind.removed.extend(gone.map(|(object, tags)| Edit::Remove(Item::Tagging(spec(object, tags.clone())))));
+    kind
+}
+
+fn plan_grants(desired: &Desired, current: &[Grant]) -> Kind {
+    let mut same: BTreeMap<GrantSpec, Vec<&Grant>> = BTreeMap::new();
+    let mut current: Vec<&Grant> = current.iter().collect();
+    current.sort_by(|a, b| a.id.cmp(&b.id));
+    for grant in &current {
+        same.entry(GrantSpec::from(*grant).without_reason()).or_default().push(grant);
+    }
+    let (mut kind, mut said) = (Kind::default(), BTreeSet::new());
     for wanted in desired.grants.iter().map(|grant| &grant.value) {
-        let same: Vec<_> = current.iter().filter(|(_, spec)| spec.same_as(wanted)).collect();
-        said.extend(same.iter().map(|(grant, _)| grant.id.as_str()));
+        let same = same.get(&wanted.without_reason()).map(Vec::as_slice).unwrap_or_default();
+        said.extend(same.iter().map(|grant| grant.id.as_str()));
         match same.first() {
-            None => edits.push(Edit::AddGrant(wanted.clone())),
-            Some(_) if same.iter().any(|(grant, _)| grant.reason == wanted.reason) => {}
-            Some((grant, _)) => {
+            None => kind.added.push(Edit::AddGrant(wanted.clone())),
+            Some(_) if same.iter().any(|grant| grant.reason == wanted.reason) => {}
+            Some(grant) => {
                 let grant = Grant { reason: wanted.reason.clone(), ..(*grant).clone() };
-                updated.push(Edit::UpdateGrant(grant));
+                kind.updated.push(Edit::UpdateGrant(grant));
             }
         }
     }
-    edits.append(&mut updated);
-    if prune {
-        let gone = current.iter().filter(|(grant, _)| !said.contains(grant.id.as_str()));
-        edits.extend(gone.map(|(grant, _)| Edit::RemoveGrant((*grant).clone())));
-    }
-}
-
-impl fmt::Display for Edit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AddDatabase(database) => {
-                write!(f, "+ database {}", database.name)?;
-                show(f, "comment", database.comment.as_deref())
-            }
-            Self::AddRole(role) => {
-                let members: Vec<String> = role.members.iter().map(ToString::to_string).collect();
-                write!(
-                    f,
-                    "+ role {} with {}",
-                    role.name,
-                    if members.is_empty() { "nobody".to_owned() } else { members.join(", ") }
-                )
-            }
-            Self::UpdateRole { before, after } => {
-                write!(f, "~ role {}:", after.name)?;
-                for member in after.members.difference(&before.members) {
-                    write!(f, " +{member}")?;
-                }
-                for member in before.members.difference(&after.members) {
-                    write!(f, " -{member}")?;
-                }
-                Ok(())
-            }
-            Self::AddGrant(grant) => {
-                write!(f, "+ {grant}")?;
-                show(f, "reason", grant.reason.as_deref())
-            }
-            Self::UpdateGrant(grant) => {
-                write!(f, "~ {}", GrantSpec::from(grant))?;
-                show(f, "reason", Some(grant.reason.as_deref().unwrap_or("none")))
-            }
-            Self::RemoveGrant(grant) => write!(f, "- {} [{}]", GrantSpec::from(grant), grant.id),
-            Self::RemoveRole(role) => write!(f, "- role {}", role.name),
-        }
-    }
-}
-
-/// A grant without its reason, as a sentence: `grant select (id, total) on sales.orders to role:analyst`.
-impl fmt::Display for GrantSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let permissions: Vec<&str> = self.permissions.iter().map(|permission| permission.name()).collect();
-        write!(f, "grant {}", permissions.join(", "))?;
-        let names = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
-        match &self.columns {
-            Columns::All => {}
-            Columns::Include(included) => write!(f, " ({})", names(included))?,
-            Columns::Exclude(excluded) => write!(f, " (all but {})", names(excluded))?,
-        }
-        write!(f, " on {} to {}", self.on, self.to)?;
-        show(f, "where", self.rows.as_deref())
-    }
-}
-
-/// Adds ` · word text` when there is a text, on the same line whatever the text has in it.
-fn show(f: &mut fmt::Formatter<'_>, word: &str, text: Option<&str>) -> fmt::Result {
-    match text {
-        Some(text) => write!(f, " · {word} {}", text.split_whitespace().collect::<Vec<_>>().join(" ")),
-        None => Ok(()),
-    }
+    let gone = current.into_iter().filter(|grant| !said.contains(grant.id.as_str()));
+    kind.removed = gone.map(|grant| Edit::RemoveGrant(grant.clone())).collect();
+    kind
 }

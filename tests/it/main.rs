@@ -23,6 +23,7 @@ mod lake;
 mod leaks;
 mod migrations;
 mod openapi;
+mod policy_files;
 mod requests;
 mod resources;
 mod slt;

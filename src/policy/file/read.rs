@@ -4,66 +4,183 @@
 //! one from a request are judged alike.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::str::FromStr;
 
-use super::{DatabaseSpec, FileError, Node, Place, Placed, PolicyFile, Value};
+use super::at::{At, Fields, Named};
+use super::node::{Node, Value};
+use super::{DatabaseSpec, FileError, Placed, PolicyFile, TaggingSpec, assertion, restriction};
 use crate::policy::check;
 use crate::policy::grant::GrantSpec;
-use crate::policy::model::{Columns, Permission, Role, Target};
+use crate::policy::model::{Columns, Filter, Permission, Role, TableName, Target};
 use crate::policy::principal::Principal;
+use crate::policy::tag::{Tag, TagExpression, TaggedObject};
+
+const SECTIONS: [&str; 7] = ["roles", "tags", "databases", "filters", "grants", "restrictions", "tests"];
+const GRANT: [&str; 10] =
+    ["to", "on", "permissions", "columns", "rows", "filter", "grantable", "from", "until", "reason"];
 
 /// Reads the whole file.
 pub(super) fn file(path: &str, root: &Node) -> Result<PolicyFile, FileError> {
     let root = At { file: path, field: String::new(), node: root };
-    let fields = root.fields("a policy file", &["roles", "databases", "grants"])?;
-    let mut read = PolicyFile::default();
-    if let Some(roles) = fields.get("roles") {
-        read.roles = roles.entries()?.iter().map(role).collect::<Result<_, _>>()?;
-    }
+    let fields = root.fields("a policy file", &SECTIONS)?;
+    let mut read = PolicyFile {
+        roles: named(&fields, "roles", role)?,
+        tags: named(&fields, "tags", tag)?,
+        filters: named(&fields, "filters", filter)?,
+        grants: listed(&fields, "grants", grant)?,
+        restrictions: listed(&fields, "restrictions", restriction::read)?,
+        tests: listed(&fields, "tests", assertion::read)?,
+        ..PolicyFile::default()
+    };
     if let Some(databases) = fields.get("databases") {
-        read.databases = databases.entries()?.iter().map(database).collect::<Result<_, _>>()?;
-    }
-    if let Some(grants) = fields.get("grants") {
-        read.grants = grants.items()?.iter().map(grant).collect::<Result<_, _>>()?;
+        for entry in databases.entries()? {
+            read.databases.push(database(&entry, &mut read.tagged)?);
+        }
     }
     Ok(read)
 }
 
+fn named<T>(
+    fields: &Fields<'_>,
+    section: &str,
+    read: impl Fn(&Named<'_>) -> Result<T, FileError>,
+) -> Result<Vec<T>, FileError> {
+    fields.get(section).map_or(Ok(Vec::new()), |at| at.entries()?.iter().map(read).collect())
+}
+
+fn listed<T>(
+    fields: &Fields<'_>,
+    section: &str,
+    read: impl Fn(&At<'_>) -> Result<T, FileError>,
+) -> Result<Vec<T>, FileError> {
+    fields.get(section).map_or(Ok(Vec::new()), |at| at.items()?.iter().map(read).collect())
+}
+
 fn role((name, at): &Named<'_>) -> Result<Placed<Role>, FileError> {
-    if name.trim().is_empty() {
-        return Err(at.error("a role needs a name"));
-    }
+    at.check_name("a role", name)?;
     let fields = at.fields("a role", &["members"])?;
     let members_at = at.required(&fields, "members", "a list such as `[group:analysts, user:bo]`")?;
     let members = members_at.parsed_set::<Principal>()?;
     check::check_members(&members).map_err(|invalid| members_at.error(invalid.message))?;
-    Ok(at.placed(Role { name: name.clone(), members }))
+    Ok(at.placed(Role { name: name.clone(), members }, &fields))
 }
 
-fn database((name, at): &Named<'_>) -> Result<Placed<DatabaseSpec>, FileError> {
+fn tag((key, at): &Named<'_>) -> Result<Placed<Tag>, FileError> {
+    let tag = Tag { key: key.clone(), values: at.texts()? };
+    check::check_tag(&tag).map_err(|invalid| at.error(invalid.message))?;
+    let mut placed = at.placed(tag, &Fields::new());
+    placed.parts.insert("values".to_owned(), at.place());
+    Ok(placed)
+}
+
+/// A database, and beside it the tags in it.
+fn database(
+    (name, at): &Named<'_>,
+    tagged: &mut Vec<Placed<TaggingSpec>>,
+) -> Result<Placed<DatabaseSpec>, FileError> {
     check::check_target(&Target::Database(name.clone()))
         .map_err(|_| at.error(format!("`{name}` is not a database's name: it has no `.` and no `*`")))?;
+    at.check_name("a database", name)?;
     // `sales:` with nothing under it is a database of which nothing more is said.
-    let comment = match at.node.value {
-        Value::Null => None,
-        _ => at.fields("a database", &["comment"])?.get("comment").map(At::text).transpose()?,
-    };
-    Ok(at.placed(DatabaseSpec { name: name.clone(), comment }))
+    let fields = fields_or_none(at, "a database", &["comment", "tags", "tables"])?;
+    tagged.extend(tags_of(TaggedObject::Database(name.clone()), &fields)?);
+    for (table, at) in fields.get("tables").map(At::entries).transpose()?.unwrap_or_default() {
+        let table = TableName::new(name.clone(), table);
+        check::check_target(&Target::Table(table.clone())).map_err(|_| {
+            at.error(format!("`{}` is not a table's name: it has no `.` and no `*`", table.table))
+        })?;
+        table_tags(&table, &at, tagged)?;
+    }
+    let comment = fields.get("comment").map(At::text).transpose()?;
+    Ok(at.placed(DatabaseSpec { name: name.clone(), comment }, &fields))
+}
+
+fn table_tags(
+    table: &TableName,
+    at: &At<'_>,
+    tagged: &mut Vec<Placed<TaggingSpec>>,
+) -> Result<(), FileError> {
+    let fields = fields_or_none(at, "a table", &["tags", "columns"])?;
+    tagged.extend(tags_of(TaggedObject::Table(table.clone()), &fields)?);
+    for (path, at) in fields.get("columns").map(At::entries).transpose()?.unwrap_or_default() {
+        if path.split('.').any(|part| part.is_empty() || part == "*") {
+            let message = format!(
+                "`{path}` is not a column: write `COLUMN`, or `COLUMN.FIELD` for a field of a struct"
+            );
+            return Err(at.error(message));
+        }
+        let fields = fields_or_none(&at, "a column", &["tags"])?;
+        tagged.extend(tags_of(TaggedObject::Column(table.clone(), path), &fields)?);
+    }
+    Ok(())
+}
+
+fn fields_or_none<'a>(at: &At<'a>, what: &str, allowed: &[&str]) -> Result<Fields<'a>, FileError> {
+    match at.node.value {
+        Value::Null => Ok(Fields::new()),
+        _ => at.fields(what, allowed),
+    }
+}
+
+fn tags_of(object: TaggedObject, fields: &Fields<'_>) -> Result<Option<Placed<TaggingSpec>>, FileError> {
+    let Some(at) = fields.get("tags") else { return Ok(None) };
+    let entries: Fields<'_> = at.entries()?.into_iter().collect();
+    let tags = entries.iter().map(|(key, value)| Ok((key.clone(), value.text()?)));
+    let tags = tags.collect::<Result<_, FileError>>()?;
+    Ok(Some(at.placed(TaggingSpec { object, tags }, &entries)))
+}
+
+fn filter((name, at): &Named<'_>) -> Result<Placed<Filter>, FileError> {
+    at.check_name("a filter", name)?;
+    let fields = at.fields("a filter", &["on", "rows", "columns"])?;
+    let on_at = at.required(&fields, "on", "`DATABASE.TABLE`")?;
+    let on: TableName = on_at.parsed()?;
+    check::check_target(&Target::Table(on.clone())).map_err(|_| {
+        on_at.error(format!("a filter is on one table: `{on}` is none; write `DATABASE.TABLE`"))
+    })?;
+    let columns = fields.get("columns").map(columns).transpose()?.unwrap_or_default();
+    let rows = fields.get("rows").map(At::text).transpose()?;
+    if rows.is_none() && columns == Columns::All {
+        return Err(at.error("a filter says which rows or which columns: write `rows` or `columns`"));
+    }
+    let checked = check::check_columns(&columns).and_then(|()| check::check_rows(rows.as_deref()));
+    checked.map_err(|invalid| fields.get(invalid.field).unwrap_or(at).error(invalid.message))?;
+    Ok(at.placed(Filter { name: name.clone(), on, columns, rows }, &fields))
 }
 
 fn grant(at: &At<'_>) -> Result<Placed<GrantSpec>, FileError> {
-    let fields = at.fields("a grant", &["to", "on", "permissions", "columns", "rows", "reason"])?;
+    let fields = at.fields("a grant", &GRANT)?;
     let to = at.required(&fields, "to", "`user:NAME`, `group:NAME`, `role:NAME` or `public`")?.parsed()?;
-    let on = at.required(&fields, "on", "`DATABASE`, `DATABASE.*` or `DATABASE.TABLE`")?.parsed()?;
+    let on_at = at.required(&fields, "on", "`DATABASE`, `DATABASE.*`, `DATABASE.TABLE` or tags")?;
+    let on = match on_at.node.value {
+        Value::Map(_) => Target::Tagged(tag_expression(on_at)?),
+        _ => on_at.parsed()?,
+    };
     let permissions =
         at.required(&fields, "permissions", "a list such as `[select]`")?.parsed_set::<Permission>()?;
-    let columns = fields.get("columns").map(columns).transpose()?.unwrap_or_default();
-    let rows = fields.get("rows").map(At::text).transpose()?;
-    let reason = fields.get("reason").map(At::text).transpose()?;
-    let spec = GrantSpec { columns, rows, reason, ..GrantSpec::new(to, on, permissions) };
+    let spec = GrantSpec {
+        columns: fields.get("columns").map(columns).transpose()?.unwrap_or_default(),
+        rows: fields.get("rows").map(At::text).transpose()?,
+        filter: fields.get("filter").map(|at| at.name("a filter")).transpose()?,
+        grantable: fields.get("grantable").map(At::flag).transpose()?.unwrap_or_default(),
+        from: fields.get("from").map(At::time).transpose()?,
+        until: fields.get("until").map(At::time).transpose()?,
+        reason: fields.get("reason").map(At::text).transpose()?,
+        ..GrantSpec::new(to, on, permissions)
+    };
     check::check_grant(&spec)
         .map_err(|invalid| fields.get(invalid.field).unwrap_or(at).error(invalid.message))?;
-    Ok(at.placed(spec))
+    Ok(at.placed(spec, &fields))
+}
+
+/// `{ tags: { sensitivity: [public, internal] } }`; one value of a key may be written without a list.
+pub(super) fn tag_expression(at: &At<'_>) -> Result<TagExpression, FileError> {
+    let fields = at.fields("`on`", &["tags"])?;
+    let tags = at.required(&fields, "tags", "the keys and values to match, as `tags: { KEY: [VALUE] }`")?;
+    let mut keys: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (key, values) in tags.entries()? {
+        keys.insert(key, values.one_or_parsed_set()?);
+    }
+    TagExpression::new(keys).map_err(|message| tags.error(message))
 }
 
 fn columns(at: &At<'_>) -> Result<Columns, FileError> {
@@ -73,129 +190,5 @@ fn columns(at: &At<'_>) -> Result<Columns, FileError> {
         (None, Some(exclude)) => Ok(Columns::Exclude(exclude.parsed_set()?)),
         (Some(_), Some(exclude)) => Err(exclude.error("write either `include` or `exclude`, not both")),
         (None, None) => Err(at.error("write `include` or `exclude` with a list of columns")),
-    }
-}
-
-/// A node of the tree, with the path that leads to it.
-struct At<'a> {
-    file: &'a str,
-    field: String,
-    node: &'a Node,
-}
-
-/// A field or an entry: its name and what it is.
-type Named<'a> = (String, At<'a>);
-
-impl<'a> At<'a> {
-    /// The fields of a mapping that may have those of `allowed`.
-    fn fields(&self, what: &str, allowed: &[&str]) -> Result<BTreeMap<String, At<'a>>, FileError> {
-        let mut fields = BTreeMap::new();
-        for (key, (name, at)) in self.keys_and_entries()? {
-            if !allowed.contains(&name.as_str()) {
-                let message = format!("`{name}` is not a field of {what}; {}", write_one_of(allowed));
-                return Err(FileError { place: Place { field: at.field, ..self.place_of(key) }, message });
-            }
-            fields.insert(name, at);
-        }
-        Ok(fields)
-    }
-
-    /// The entries of a mapping whose keys are names.
-    fn entries(&self) -> Result<Vec<Named<'a>>, FileError> {
-        Ok(self.keys_and_entries()?.into_iter().map(|(_, entry)| entry).collect())
-    }
-
-    fn keys_and_entries(&self) -> Result<Vec<(&'a Node, Named<'a>)>, FileError> {
-        let Value::Map(entries) = &self.node.value else {
-            return Err(self.error(format!("a mapping (`name: …`) is needed here, not {}", self.kind())));
-        };
-        let mut seen = BTreeSet::new();
-        let mut read = Vec::with_capacity(entries.len());
-        for (key, node) in entries {
-            let name = At { node: key, field: self.field.clone(), ..*self }.text()?;
-            let dot = if self.field.is_empty() { "" } else { "." };
-            let field = format!("{}{dot}{name}", self.field);
-            if !seen.insert(name.clone()) {
-                let message = format!("`{name}` is here twice; keep one");
-                return Err(FileError { place: Place { field, ..self.place_of(key) }, message });
-            }
-            read.push((key, (name, At { file: self.file, field, node })));
-        }
-        Ok(read)
-    }
-
-    fn required<'f>(
-        &self,
-        fields: &'f BTreeMap<String, At<'a>>,
-        name: &str,
-        right: &str,
-    ) -> Result<&'f At<'a>, FileError> {
-        fields.get(name).ok_or_else(|| self.error(format!("`{name}` is missing: write {right}")))
-    }
-
-    fn items(&self) -> Result<Vec<At<'a>>, FileError> {
-        let Value::List(items) = &self.node.value else {
-            return Err(self.error(format!("a list is needed here, not {}", self.kind())));
-        };
-        let items = items.iter().enumerate();
-        Ok(items
-            .map(|(i, node)| At { file: self.file, field: format!("{}[{i}]", self.field), node })
-            .collect())
-    }
-
-    fn text(&self) -> Result<String, FileError> {
-        match &self.node.value {
-            Value::Text(text) => Ok(text.clone()),
-            Value::Other(text) => {
-                Err(self.error(format!("text is needed here: write `\"{text}\"` in quotes")))
-            }
-            Value::Null | Value::List(_) | Value::Map(_) => {
-                Err(self.error(format!("text is needed here, not {}", self.kind())))
-            }
-        }
-    }
-
-    fn parsed<T: FromStr<Err: ToString>>(&self) -> Result<T, FileError> {
-        self.text()?.parse().map_err(|error: T::Err| self.error(error.to_string()))
-    }
-
-    fn parsed_set<T: FromStr<Err: ToString> + Ord>(&self) -> Result<BTreeSet<T>, FileError> {
-        let mut set = BTreeSet::new();
-        for item in self.items()? {
-            if !set.insert(item.parsed()?) {
-                return Err(item.error(format!("`{}` is here twice; keep one", item.text()?)));
-            }
-        }
-        Ok(set)
-    }
-
-    fn placed<T>(&self, value: T) -> Placed<T> {
-        Placed { place: self.place_of(self.node), value }
-    }
-
-    fn error(&self, message: impl Into<String>) -> FileError {
-        FileError { place: self.place_of(self.node), message: message.into() }
-    }
-
-    fn place_of(&self, node: &Node) -> Place {
-        Place { file: self.file.to_owned(), line: node.line, column: node.column, field: self.field.clone() }
-    }
-
-    fn kind(&self) -> &'static str {
-        match self.node.value {
-            Value::Text(_) | Value::Other(_) => "a single value",
-            Value::Null => "nothing",
-            Value::List(_) => "a list",
-            Value::Map(_) => "a mapping",
-        }
-    }
-}
-
-fn write_one_of(allowed: &[&str]) -> String {
-    let names: Vec<String> = allowed.iter().map(|name| format!("`{name}`")).collect();
-    match names.split_last() {
-        Some((only, [])) => format!("write {only}"),
-        Some((last, others)) => format!("write {} or {last}", others.join(", ")),
-        None => "write nothing".to_owned(),
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn outline() -> utoipa::openapi::OpenApi {
     tags(
         (name = "query", description = "Statements and their results"),
         (name = "catalog", description = "Databases and tables"),
-        (name = "policy", description = "Roles and grants, for administrators"),
+        (name = "policy", description = "Roles, grants and the policy as files, for administrators"),
         (name = "identity", description = "Who asks"),
         (name = "audit", description = "Who asked for what, for administrators"),
         (name = "health", description = "For whoever starts and watches the process"),

@@ -17,7 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::admin::{audit, databases, grants, me, roles, tables};
+use super::admin::{audit, databases, grants, me, policy, roles, tables};
 use super::caller::RequestId;
 use super::error::{Problem, panicked, tell};
 use super::{health, openapi, query};
@@ -43,6 +43,9 @@ pub(super) fn table() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(roles::get_role, roles::replace_role, roles::drop_role))
         .routes(routes!(grants::list_grants, grants::create_grant))
         .routes(routes!(grants::get_grant, grants::replace_grant, grants::drop_grant))
+        .routes(routes!(policy::plan_policy))
+        .routes(routes!(policy::apply_policy))
+        .routes(routes!(policy::export_policy))
         // Who asks, and who asked
         .routes(routes!(me::get_me))
         .routes(routes!(audit::list_audit))

@@ -8,6 +8,7 @@ pub(super) mod audit;
 pub(super) mod databases;
 pub(super) mod grants;
 pub(super) mod me;
+pub(super) mod policy;
 pub(super) mod roles;
 pub(super) mod tables;
 

@@ -1,0 +1,102 @@
+//! `/v1/policy/…`: the policy as files, the same that `lakegate policy` does. For administrators.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::super::caller::Administrator;
+use super::super::error::{Problem, ProblemDocument};
+use super::super::extract::Object;
+use crate::app::App;
+use crate::app::policy::{self, File};
+use crate::error::{Error, Result};
+
+/// Policy files as they are read together.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct FilesBody {
+    files: Vec<FileBody>,
+    /// Also remove what the files do not say.
+    #[serde(default)]
+    prune: bool,
+}
+
+/// One policy file.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct FileBody {
+    /// For telling where a mistake is.
+    #[schema(example = "sales.yaml")]
+    name: String,
+    #[schema(example = "roles: { analyst: { members: [group:analysts] } }")]
+    text: String,
+}
+
+/// The difference that files make.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in super::super) struct PlanView {
+    /// Of the policy: with a plan the one it was compared with, after an apply the one in force.
+    version: i64,
+    /// A line each; none when the files say what is already so.
+    edits: Vec<String>,
+}
+
+impl FilesBody {
+    /// At least one file: with `prune`, none would mean that nothing is to stay.
+    fn some(self) -> Result<Vec<File>> {
+        if self.files.is_empty() {
+            return Err(Error::invalid_request("`files` is empty: send at least one policy file"));
+        }
+        Ok(self.any())
+    }
+
+    fn any(self) -> Vec<File> {
+        self.files.into_iter().map(|file| (file.name, file.text)).collect()
+    }
+}
+
+/// What an apply of these files would change.
+#[utoipa::path(post, path = "/v1/policy/plan", tag = "policy", request_body = FilesBody, responses(
+    (status = 200, body = PlanView),
+    (status = "default", description = "A failure; `invalid_request` names file, line, column and field", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(in super::super) async fn plan_policy(
+    State(app): State<Arc<App>>,
+    _: Administrator,
+    Object(body): Object<FilesBody>,
+) -> Result<Json<PlanView>, Problem> {
+    let prune = body.prune;
+    let prepared = policy::prepare(&app, &body.some()?, prune).await?;
+    let edits = prepared.edits.iter().map(ToString::to_string).collect();
+    Ok(Json(PlanView { version: prepared.state.version, edits }))
+}
+
+/// Makes the policy say what the files say: all of it, or nothing.
+#[utoipa::path(post, path = "/v1/policy/apply", tag = "policy", request_body = FilesBody, responses(
+    (status = 200, body = PlanView),
+    (status = "default", description = "A failure; `invalid_request` names file, line, column and field", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(in super::super) async fn apply_policy(
+    State(app): State<Arc<App>>,
+    Administrator(identity): Administrator,
+    Object(body): Object<FilesBody>,
+) -> Result<Json<PlanView>, Problem> {
+    let prune = body.prune;
+    let applied = policy::apply(&app, &identity.user, &body.some()?, prune).await?;
+    Ok(Json(PlanView { version: applied.version, edits: applied.edits }))
+}
+
+/// The whole policy as a policy file.
+#[utoipa::path(get, path = "/v1/policy/export", tag = "policy", responses(
+    (status = 200, body = String, content_type = "application/yaml"),
+    (status = "default", description = "A failure", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(in super::super) async fn export_policy(State(app): State<Arc<App>>, _: Administrator) -> Response {
+    let yaml = HeaderValue::from_static("application/yaml");
+    ([(header::CONTENT_TYPE, yaml)], policy::export(&app)).into_response()
+}
