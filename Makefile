@@ -12,8 +12,10 @@ DEMO_FLAGS ?=
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# `--examples`, of which there are none, makes cargo choose the dependencies' features as it does for the tests: without
+# it `make test` after `make demo` would build about ninety of them once more.
 build: ## Build the program (a profile that compiles fast)
-	$(CARGO) build --locked
+	$(CARGO) build --locked --workspace --bins --examples
 
 demo: build ## Build, fill ./demo with data and policies, and serve it
 	"$(CARGO_TARGET_DIR)/debug/lakegate" demo --dir "$(DEMO_DIR)" $(DEMO_FLAGS)

@@ -23,14 +23,16 @@ use object_store::prefix::PrefixStore;
 use object_store::{ObjectMeta, ObjectStore};
 use url::Url;
 
+use super::kernel::KernelTable;
 use super::scan::{DataFile, LakeTable};
 use super::statistics::FileBounds;
 use super::stores::{self, Stores};
 use super::{FileFormat, TableFiles};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Reader features that change nothing about how listed files are read.
-const PLAIN_FEATURES: [&str; 4] = ["timestampNtz", "vacuumProtocolCheck", "v2Checkpoint", "deletionVectors"];
+/// What a reader may be asked to know of a table and is known here.
+const KNOWN_FEATURES: [&str; 5] =
+    ["timestampNtz", "vacuumProtocolCheck", "v2Checkpoint", "deletionVectors", "columnMapping"];
 
 /// The log of one table, which may not exist yet.
 #[derive(Clone)]
@@ -152,9 +154,32 @@ impl DeltaLog {
                     "another writer changed the Delta table at `{location}` meanwhile: run it again"
                 ))
             }
-            _ => Error::new(ErrorKind::Unavailable, stores::reason(&cause, location)),
+            _ => self
+                .refused(&cause.to_string())
+                .unwrap_or_else(|| Error::new(ErrorKind::Unavailable, stores::reason(&cause, location))),
         };
         error.with_source(cause)
+    }
+
+    /// A log that deltalake has read and refuses. Its words alone say why.
+    fn refused(&self, cause: &str) -> Option<Error> {
+        let after = |words: &str| cause.split_once(words).map(|(_, rest)| rest);
+        if let Some((feature, _)) = after("Unsupported: Feature '").and_then(|rest| rest.split_once('\'')) {
+            return Some(self.unreadable(&needs(&format!("the table feature `{feature}`"))));
+        }
+        if let Some(version) = after("Unsupported: Unsupported minimum reader version ") {
+            return Some(self.unreadable(&needs(&format!("a reader of version {version}"))));
+        }
+        if after("catalog-managed").is_some() {
+            return Some(self.unreadable(&needs("the table feature `catalogManaged`")));
+        }
+        after("Failed to parse value")
+            .map(|_| self.unreadable("has a partition value that does not fit its column"))
+    }
+
+    fn unreadable(&self, why: &str) -> Error {
+        let location = &self.location;
+        Error::invalid_request(format!("the Delta table at `{location}` {why}"))
     }
 }
 
@@ -221,8 +246,8 @@ impl OpenTable {
     pub(super) async fn provider(&self, files: &TableFiles) -> Result<Arc<dyn TableProvider>> {
         let failed = |cause| self.log.failed(cause);
         if !self.is_plain()? {
-            let provider = self.table.table_provider().await;
-            return provider.map_err(|cause| failed(cause.into()));
+            let provider = self.table.table_provider().await.map_err(|cause| failed(cause.into()))?;
+            return Ok(Arc::new(KernelTable::new(provider, &files.partition_columns)));
         }
         let DeltaLog { store, store_url, .. } = &self.log;
         let mut table = LakeTable::new(store.clone(), store_url.clone(), files)?;
@@ -239,12 +264,32 @@ impl OpenTable {
     fn is_plain(&self) -> Result<bool> {
         let state = self.table.snapshot().map_err(|cause| self.log.failed(cause))?;
         let mapped = state.metadata().configuration().get("delta.columnMapping.mode");
-        let features = state.protocol().reader_features().unwrap_or_default();
-        let known = features.iter().all(|feature| PLAIN_FEATURES.contains(&feature.as_ref()));
-        Ok(known
-            && mapped.is_none_or(|mode| mode == "none")
-            && state.protocol().min_reader_version() != 2
+        Ok(mapped.is_none_or(|mode| mode == "none")
             && state.snapshot().log_data().iter().all(|file| file.deletion_vector_descriptor().is_none()))
+    }
+
+    /// Whether all that this version asks of its readers is known here: a reader must not guess.
+    fn readable(&self) -> Result<()> {
+        let state = self.table.snapshot().map_err(|cause| self.log.failed(cause))?;
+        let mut features = state.protocol().reader_features().unwrap_or_default().iter();
+        if let Some(feature) = features.find(|feature| !KNOWN_FEATURES.contains(&feature.as_ref())) {
+            return Err(self.log.unreadable(&needs(&format!("the table feature `{feature}`"))));
+        }
+        for file in state.snapshot().log_data().iter() {
+            self.meta(&file).map_err(|error| Error::invalid_request(error.detail()))?;
+        }
+        if self.is_plain()? {
+            return Ok(());
+        }
+        // An empty partition value is NULL, and deltalake's scan takes it for an empty text.
+        let empty =
+            |file: LogicalFileView| file.partition_values_map().values().flatten().any(String::is_empty);
+        match state.snapshot().log_data().iter().any(empty) {
+            true => Err(self.log.unreadable(
+                "has empty partition values, which cannot be read beside `deletionVectors` or `columnMapping`",
+            )),
+            false => Ok(()),
+        }
     }
 
     fn meta(&self, file: &LogicalFileView) -> Result<ObjectMeta> {
@@ -302,6 +347,7 @@ impl fmt::Debug for OpenTable {
 /// What registering an existing Delta table asks: its newest version and columns.
 pub(super) async fn inspect(stores: &Stores, location: &str) -> Result<TableFiles> {
     let table = DeltaLog::new(stores, location)?.open(None).await?;
+    table.readable()?;
     let (schema, partition_columns) = table.schema()?;
     let version = Some(table.version()?);
     Ok(TableFiles {
@@ -311,6 +357,10 @@ pub(super) async fn inspect(stores: &Stores, location: &str) -> Result<TableFile
         schema,
         partition_columns,
     })
+}
+
+fn needs(what: &str) -> String {
+    format!("needs {what}, which is not known here")
 }
 
 /// Old versions stay readable until somebody removes them on purpose.

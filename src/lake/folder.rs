@@ -26,7 +26,7 @@ use object_store::{ObjectMeta, ObjectStore};
 
 use super::scan::view;
 use super::stores::{self, Stores};
-use super::{FileFormat, TableFiles, layout};
+use super::{FileFormat, TableFiles, columns, layout};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How many files of CSV or NDJSON are read for their columns, and how many rows of each.
@@ -37,8 +37,9 @@ const SAMPLED_ROWS: usize = 10_000;
 pub(super) fn provider(stores: &Stores, files: &TableFiles) -> Result<Arc<dyn TableProvider>> {
     let (store, store_url, _) = stores.open(&files.location)?;
     let is_partition = |name: &str| files.partition_columns.iter().any(|column| column == name);
+    let schema = columns::bare(&files.schema);
     let in_files: Vec<_> =
-        files.schema.fields().iter().filter(|field| !is_partition(field.name())).cloned().map(view).collect();
+        schema.fields().iter().filter(|field| !is_partition(field.name())).cloned().map(view).collect();
     let partitions = files
         .partition_columns
         .iter()

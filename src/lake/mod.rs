@@ -4,8 +4,10 @@
 //! the listed files. This folder knows files and versions; who may read them, what a table is called by whom and
 //! which version is the published one are the business of others.
 
+mod columns;
 mod delta;
 mod folder;
+mod kernel;
 mod layout;
 mod scan;
 mod statistics;
@@ -96,10 +98,11 @@ impl Lake {
 
     /// The columns that the files at `location` have, and their newest version: what registering a table asks.
     pub async fn inspect(&self, location: &str, format: FileFormat) -> Result<TableFiles> {
-        match format {
+        let found = match format {
             FileFormat::Delta => delta::inspect(&self.stores, location).await,
             _ => folder::inspect(&self.stores, location, format).await,
-        }
+        }?;
+        Ok(TableFiles { schema: columns::bare(&found.schema), ..found })
     }
 
     /// The Delta log of the table at `location`, to be read at any version or written.

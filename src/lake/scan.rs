@@ -26,8 +26,8 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::scalar::ScalarValue;
 use object_store::{ObjectMeta, ObjectStore};
 
-use super::TableFiles;
 use super::statistics::{ColumnBounds, FileBounds};
+use super::{TableFiles, columns};
 use crate::error::{Error, Result};
 
 /// One Parquet file of a table.
@@ -60,7 +60,7 @@ struct ScanFile {
 impl LakeTable {
     /// A table without files yet.
     pub fn new(store: Arc<dyn ObjectStore>, store_url: ObjectStoreUrl, files: &TableFiles) -> Result<Self> {
-        let schema = table_schema(&files.schema, &files.partition_columns)?;
+        let schema = table_schema(&columns::bare(&files.schema), &files.partition_columns)?;
         let statistics = Statistics::new_unknown(schema.table_schema());
         Ok(Self { store, store_url, schema, files: Vec::new(), statistics })
     }

@@ -16,6 +16,7 @@ mod barrier;
 mod config;
 mod crash;
 mod decisions;
+mod delta_variants;
 mod formats;
 mod identity;
 mod ingest;

@@ -1,5 +1,6 @@
 //! What several tests share: servers that run inside the test process or beside it.
 
+pub mod deletion_vector;
 pub mod gateway;
 pub mod mariadb;
 pub mod postgres;
