@@ -9,6 +9,8 @@ use std::sync::Arc;
 use serde_json::Value;
 use sqllogictest::{AsyncDB, Connection, DBOutput, DefaultColumnType, Record, Runner};
 
+use lakegate::store::record::Format;
+
 use crate::support::gateway::Gateway;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,6 +31,16 @@ async fn a_hidden_column_is_nowhere() {
 #[tokio::test(flavor = "multi_thread")]
 async fn statements_list_and_change_what_the_reader_may() {
     run("statements").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn masks_stand_in_the_place_of_values() {
+    run("masks").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn restrictions_tags_filters_structs_and_windows_are_as_the_contract_says() {
+    run("model").await;
 }
 
 /// A user at the HTTP door.
@@ -113,9 +125,15 @@ async fn fixtures() -> Gateway {
         ("alone.four", "four.csv"),
         ("ch.numbers", "numbers.csv"),
         ("shop.people", "people.csv"),
+        ("shop.cards", "cards.csv"),
+        ("shop.copy", "cards.csv"),
     ] {
         gateway = gateway.with_csv(table, &file(name)).await;
     }
+    let places = gateway.folder.path().join("files/places");
+    std::fs::create_dir_all(&places).unwrap();
+    std::fs::write(places.join("places.json"), file("places.ndjson")).unwrap();
+    gateway.register(&"shop.places".parse().unwrap(), &places, Format::Ndjson).await;
     gateway
         .with_csv("tiny.nation", &csv("nationkey,name,regionkey,comment", nations()))
         .await
