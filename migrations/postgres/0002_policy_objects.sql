@@ -13,3 +13,11 @@ CREATE TABLE policy_objects (
     revision BIGINT NOT NULL,
     PRIMARY KEY (kind, name)
 );
+
+-- What changed at each version, so that other nodes need not read everything anew. Old versions are removed.
+CREATE TABLE policy_changes (
+    version  BIGINT NOT NULL,
+    position BIGINT NOT NULL,
+    document TEXT NOT NULL,
+    PRIMARY KEY (version, position)
+);

@@ -13,3 +13,11 @@ CREATE TABLE policy_objects (
     revision INTEGER NOT NULL,
     PRIMARY KEY (kind, name)
 ) STRICT;
+
+-- What changed at each version, so that other nodes need not read everything anew. Old versions are removed.
+CREATE TABLE policy_changes (
+    version  INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    document TEXT NOT NULL,
+    PRIMARY KEY (version, position)
+) STRICT, WITHOUT ROWID;

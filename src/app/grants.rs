@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::App;
+use super::{App, Governance};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::decide::Asker;
 use crate::policy::decision::Verdict;
@@ -25,19 +25,23 @@ pub async fn grant(app: &App, identity: &Identity, wanted: Vec<GrantSpec>) -> Re
     let (mut ids, mut changes) = (Vec::new(), Vec::new());
     let governance = app.state();
     for spec in wanted {
-        let twin =
-            governance.state.grants.values().find(|grant| GrantSpec::from(&grant.value).same_as(&spec));
-        match twin {
-            Some(twin) => ids.push(twin.value.id.clone()),
-            None => {
-                let id = Uuid::now_v7().to_string();
-                ids.push(id.clone());
-                changes.push(Change::CreateGrant(spec.with_id(id)));
-            }
+        if let Some(id) = twin_of(&spec, &governance) {
+            ids.push(id);
+            continue;
         }
+        let id = Uuid::now_v7().to_string();
+        ids.push(id.clone());
+        changes.push(Change::CreateGrant(spec.with_id(id)));
     }
     app.change(&identity.user, changes).await?;
     Ok(ids)
+}
+
+/// The id of a grant that says the same.
+fn twin_of(spec: &GrantSpec, governance: &Governance) -> Option<String> {
+    let here = governance.index.grants_at(&spec.on, &spec.to);
+    let mut kept = here.filter_map(|grant| governance.state.grants.get(&grant.id));
+    kept.find(|grant| GrantSpec::from(grant.value.as_ref()).same_as(spec)).map(|grant| grant.value.id.clone())
 }
 
 fn refuse_more_than_held(app: &App, asker: &Asker, wanted: &GrantSpec) -> Result<()> {

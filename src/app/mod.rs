@@ -5,14 +5,14 @@ pub mod policy;
 pub mod rules;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
 use self::rules::Names;
 use crate::audit::sink::AuditSink;
 use crate::config::Config;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Authenticator;
 use crate::lake::Lake;
 use crate::policy::compile::Index;
@@ -37,6 +37,8 @@ pub struct App {
     /// What the mask `hash` is keyed with.
     pub mask_key: MaskKey,
     governance: ArcSwap<Governance>,
+    /// When the store last answered.
+    reached: ArcSwap<Instant>,
 }
 
 /// The catalog and the policy of one policy version: immutable, and swapped as a whole.
@@ -47,8 +49,15 @@ pub struct Governance {
 }
 
 impl Governance {
-    fn of(state: State) -> Arc<Self> {
-        Arc::new(Self { index: Index::new(state.policy()), state })
+    fn of(state: State) -> Self {
+        Self { index: state.index(), state }
+    }
+
+    /// What is in force after `changes`, which lead to `version`. It shares what they leave alone, so it costs what
+    /// they change.
+    pub fn after(&self, version: i64, changes: &[Change]) -> Self {
+        let state = State { version, ..self.state.after(changes) };
+        Self { index: state.index_after(&self.state, &self.index, changes), state }
     }
 }
 
@@ -62,7 +71,8 @@ impl App {
         let engine = Engine::new(&config.limits, Some(lake.registry()))?;
         let app = Arc::new(Self {
             authenticator: Authenticator::new(&config.auth).await?,
-            governance: ArcSwap::new(Governance::of(store.load().await?)),
+            governance: ArcSwap::from_pointee(Governance::of(store.load().await?)),
+            reached: ArcSwap::from_pointee(Instant::now()),
             mask_key: store.secret("mask", random_key).await?.into(),
             config,
             store,
@@ -79,18 +89,36 @@ impl App {
         self.governance.load_full()
     }
 
+    /// Refuses when the store has not answered for so long that what is in force here may be out of date.
+    pub fn refuse_stale(&self) -> Result<()> {
+        let silent = self.reached.load().elapsed();
+        if silent <= self.config.store.grace {
+            return Ok(());
+        }
+        let text = format!("the policy store has not answered for {} seconds", silent.as_secs());
+        Err(Error::new(ErrorKind::Unavailable, text))
+    }
+
     /// Takes up what the store now holds.
     pub async fn refresh(&self) -> Result<()> {
-        let state = self.store.load().await?;
-        // Two refreshes may overlap: the newer state stays, whichever was read first.
-        self.governance.rcu(|current| {
-            if current.state.version > state.version {
-                Arc::clone(current)
-            } else {
-                Governance::of(state.clone())
-            }
-        });
+        let before = self.state();
+        let newer = match self.store.changes_since(before.state.version).await? {
+            Some((version, _)) if version == before.state.version => None,
+            Some((version, changes)) => Some(before.after(version, &changes)),
+            None => Some(Governance::of(self.store.load().await?)),
+        };
+        self.reached.store(Arc::new(Instant::now()));
+        if let Some(newer) = newer {
+            self.take_up(Arc::new(newer));
+        }
         Ok(())
+    }
+
+    /// Two refreshes may overlap: the newer state stays, whichever was read first.
+    fn take_up(&self, newer: Arc<Governance>) {
+        self.governance.rcu(|current| {
+            if current.state.version >= newer.state.version { Arc::clone(current) } else { Arc::clone(&newer) }
+        });
     }
 
     /// Makes `changes` in the store, all or none; they are in force on this node when this returns.
@@ -105,7 +133,7 @@ impl App {
     pub async fn change(&self, actor: &str, changes: Vec<Change>) -> Result<i64> {
         loop {
             let governance = self.state();
-            rules::check(self, &governance.state, &changes, Names::MustExist)
+            rules::check(self, &governance, &changes, Names::MustExist)
                 .map_err(|refused| refused.error)?;
             let outcome = self.commit_if(actor, governance.state.version, changes.clone()).await;
             match outcome {
@@ -153,16 +181,12 @@ pub fn audit_into(store: &Store) -> AuditSink {
 
 /// Follows changes that the command line or another node makes, for as long as the app lives.
 async fn follow(app: std::sync::Weak<App>) {
+    let Some(mut watch) = app.upgrade().map(|app| app.store.watch()) else { return };
     loop {
-        tokio::time::sleep(FOLLOW).await;
+        watch.wait(FOLLOW).await;
         let Some(app) = app.upgrade() else { return };
-        let outcome = match app.store.policy_version().await {
-            Ok(version) if version == app.state().state.version => continue,
-            Ok(_) => app.refresh().await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = outcome {
-            tracing::error!(%error, "the policy store could not be read; the last known policy stays in force");
+        if let Err(error) = app.refresh().await {
+            tracing::error!(%error, "the policy store could not be read; the last known policy stays in force for a while");
         }
     }
 }

@@ -55,14 +55,15 @@ pub async fn apply(app: &App, actor: &str, files: &[File], prune: bool) -> Resul
 /// Reads `files`, compares them with what holds now, and judges the difference. Changes nothing.
 pub async fn prepare(app: &App, files: &[File], prune: bool) -> Result<Prepared> {
     app.refresh().await?;
-    let state = app.state().state.clone();
+    let governance = app.state();
+    let state = governance.state.clone();
     let parsed = files.iter().map(|(name, text)| parse(name, text)).collect::<Result<Vec<_>, _>>();
     let desired = parsed.and_then(merge).map_err(Error::from)?;
     let databases =
         state.databases.iter().map(|(name, it)| (name.clone(), it.value.comment.clone())).collect();
     let edits = plan(&desired, &state.policy(), &databases, prune)?;
     let changes = change::changes(&edits, &state);
-    rules::check(app, &state, &changes, Names::MayCome)
+    rules::check(app, &governance, &changes, Names::MayCome)
         .map_err(|wrong| change::placed(wrong, &changes, &desired))?;
     Ok(Prepared { state, desired, edits, changes })
 }

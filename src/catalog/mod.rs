@@ -15,7 +15,7 @@ use crate::policy::model::TableName;
 use crate::store::record::{Format, State, TableRecord, Versioned};
 
 /// The table called `name`, with the revision that a change of it has to know.
-pub fn resolve<'a>(state: &'a State, name: &TableName) -> Result<&'a Versioned<TableRecord>> {
+pub fn resolve<'a>(state: &'a State, name: &TableName) -> Result<&'a Versioned<Arc<TableRecord>>> {
     let not_found = || Error::new(ErrorKind::TableNotFound, format!("table not found: `{name}`"));
     state.tables.get(name).ok_or_else(not_found)
 }

@@ -43,7 +43,10 @@ impl Catalog {
     pub async fn find(&self, name: &TableName) -> Result<Option<Versioned<TableRecord>>> {
         let state = self.store.load().await?;
         match resolve(&state, name) {
-            Ok(table) => Ok(Some(table.clone())),
+            Ok(table) => {
+                let value = TableRecord::clone(&table.value);
+                Ok(Some(Versioned { revision: table.revision, value }))
+            }
             Err(error) if error.kind() == ErrorKind::TableNotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -89,7 +92,7 @@ impl Catalog {
     /// All published tables, by name.
     pub async fn tables(&self) -> Result<Vec<TableRecord>> {
         let state = self.store.load().await?;
-        Ok(state.tables.into_values().map(|table| table.value).collect())
+        Ok(state.tables.values().map(|table| TableRecord::clone(&table.value)).collect())
     }
 
     /// Makes `table` what its name stands for, in place of the revision `expected`, or as a new table. Whoever

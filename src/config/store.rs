@@ -2,8 +2,11 @@
 
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use super::value;
 
 /// The policy store.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -11,6 +14,10 @@ use serde::{Deserialize, Serialize};
 pub struct StoreConfig {
     /// `store.url`, `LAKEGATE__STORE__URL`: `sqlite://PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`.
     pub url: String,
+    /// `store.grace`, `LAKEGATE__STORE__GRACE`: how long a node that cannot reach the store serves with the policy it
+    /// has, before it refuses: seconds or `5m`.
+    #[serde(deserialize_with = "value::duration", serialize_with = "value::seconds")]
+    pub grace: Duration,
 }
 
 impl StoreConfig {
@@ -41,7 +48,7 @@ impl StoreConfig {
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { url: "sqlite://lakegate.db".to_owned() }
+        Self { url: "sqlite://lakegate.db".to_owned(), grace: Duration::from_secs(60) }
     }
 }
 
@@ -49,6 +56,6 @@ impl Default for StoreConfig {
 impl fmt::Debug for StoreConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = self.url.split_once("://").map_or("", |(scheme, _)| scheme);
-        f.debug_struct("StoreConfig").field("url", &format_args!("{scheme}://…")).finish()
+        f.debug_struct("StoreConfig").field("url", &format_args!("{scheme}://…")).field("grace", &self.grace).finish()
     }
 }

@@ -5,30 +5,33 @@
 //! policy, not what the policy weighs. Knows nothing of columns and rows: that is the decision's.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::decide::Asker;
+use super::holdings::Holdings;
 use super::model::{Filter, Grant, PolicySet, Role, TableName, Target};
 use super::principal::{Identity, Principal};
 use super::restriction::{Restriction, Scope};
 use super::tag::{Tag, TaggedObject, Tags};
 
-/// A policy set with its grants found by target and principal, its restrictions by place, and its roles by member.
-#[derive(Debug, Default)]
+/// A policy with its grants found by target and principal, its restrictions by place, and its roles by member.
+///
+/// A copy shares everything with its original; changing the copy changes what it must and leaves the original whole.
+#[derive(Debug, Clone, Default)]
 pub struct Index {
+    holdings: Holdings,
+    /// As they were given: the grants that name a filter, by its name.
+    by_filter: imbl::HashMap<String, Vec<Arc<Grant>>>,
+    rules: Arc<RuleSet>,
+}
+
+/// Everything but the grants: few, and made anew when one of them changes.
+#[derive(Debug, Default)]
+struct RuleSet {
     roles: BTreeMap<String, Role>,
-    /// Ordered by id, with the columns and rows of their filters in them.
-    grants: Vec<Grant>,
     filters: BTreeMap<String, Filter>,
     restrictions: BTreeMap<String, Restriction>,
     tags: BTreeMap<String, Tag>,
-    /// Positions in `grants`, by what the grant is on and whom it is for.
-    covering: HashMap<Target, HashMap<Principal, Vec<usize>>>,
-    /// Positions in `grants` of those on tags, by whom they are for.
-    on_tags: HashMap<Principal, Vec<usize>>,
-    /// Who has any grant on a database or on something in it, at any time.
-    touching: HashMap<String, BTreeSet<Principal>>,
-    /// Positions in `grants` of those on a database or on something in it that hold for a time only.
-    touching_for_a_time: HashMap<String, Vec<usize>>,
     /// The names of the restrictions that name a database or something in it.
     restricting: HashMap<String, BTreeSet<String>>,
     /// The names of the restrictions on tags.
@@ -64,43 +67,181 @@ pub struct TableTags<'a> {
 static NO_TAGS: Tags = Tags::new();
 
 impl Index {
-    /// Indexes `policy`. Grants are kept ordered by id, so that reasons read the same from run to run.
-    pub fn new(policy: PolicySet) -> Self {
-        let PolicySet { roles, mut grants, filters, restrictions, tags, tagged } = policy;
-        grants.sort_by(|a, b| a.id.cmp(&b.id));
-        let mut index = Self { roles, filters, restrictions, tags, ..Self::default() };
-        grants.into_iter().for_each(|grant| index.add_grant(grant));
-        index.add_restrictions();
-        index.add_tags(tagged);
-        for (name, role) in &index.roles {
-            for member in &role.members {
-                index.member_of.entry(member.clone()).or_default().push(name.clone());
-            }
-        }
+    /// Indexes `policy`.
+    pub fn new(mut policy: PolicySet) -> Self {
+        let grants = std::mem::take(&mut policy.grants);
+        Self::of(policy, grants.into_iter().map(Arc::new))
+    }
+
+    /// Indexes the rules of `policy` with `grants` in the place of its own.
+    pub fn of(policy: PolicySet, grants: impl IntoIterator<Item = Arc<Grant>>) -> Self {
+        let mut index = Self { rules: Arc::new(RuleSet::new(policy)), ..Self::default() };
+        grants.into_iter().for_each(|grant| index.add_grant(&grant));
         index
     }
 
-    fn add_grant(&mut self, mut grant: Grant) {
-        if let Some(name) = &grant.filter {
-            // A grant whose filter is gone gives nothing: what it was to leave out is not known any more.
-            let Some(filter) = self.filters.get(name) else { return };
-            grant.columns = filter.columns.clone();
-            grant.rows = filter.rows.clone();
+    /// Adds a grant.
+    pub fn add_grant(&mut self, grant: &Arc<Grant>) {
+        let Some(name) = &grant.filter else {
+            self.holdings.add(Arc::clone(grant));
+            return;
+        };
+        self.by_filter.entry(name.clone()).or_default().push(Arc::clone(grant));
+        // A grant whose filter is gone gives nothing: what it was to leave out is not known any more.
+        if let Some(filter) = self.rules.filters.get(name) {
+            let (columns, rows) = (filter.columns.clone(), filter.rows.clone());
+            self.holdings.add(Arc::new(Grant { columns, rows, ..Grant::clone(grant) }));
         }
-        let position = self.grants.len();
-        match grant.on.database() {
-            Some(database) => {
-                let by_principal = self.covering.entry(grant.on.clone()).or_default();
-                by_principal.entry(grant.to.clone()).or_default().push(position);
-                if grant.from.is_none() && grant.until.is_none() {
-                    self.touching.entry(database.to_owned()).or_default().insert(grant.to.clone());
-                } else {
-                    self.touching_for_a_time.entry(database.to_owned()).or_default().push(position);
-                }
+    }
+
+    /// Takes a grant out.
+    pub fn remove_grant(&mut self, grant: &Grant) {
+        self.holdings.remove(grant);
+        if let Some(grants) = grant.filter.as_ref().and_then(|name| self.by_filter.get_mut(name)) {
+            grants.retain(|other| other.id != grant.id);
+        }
+    }
+
+    /// Puts the rules of `policy` in the place of those there are; the grants stay, under the filters as they are now.
+    pub fn set_rules(&mut self, policy: PolicySet) {
+        self.rules = Arc::new(RuleSet::new(policy));
+        let named: Vec<Arc<Grant>> = self.by_filter.values().flatten().cloned().collect();
+        self.by_filter = imbl::HashMap::new();
+        for grant in named {
+            self.holdings.remove(&grant);
+            self.add_grant(&grant);
+        }
+    }
+
+    /// Everything the identity counts as: its user, its groups, the roles these reach, and `public`.
+    ///
+    /// Roles come from the policy alone: a claim of the token that calls itself a role makes none.
+    pub fn principals_of(&self, identity: &Identity) -> BTreeSet<Principal> {
+        let mut principals = BTreeSet::new();
+        let mut waiting = vec![Principal::User(identity.user.clone())];
+        waiting.extend(identity.groups.iter().cloned().map(Principal::Group));
+        // Each principal is followed once, so a diamond counts once and a cycle ends.
+        while let Some(principal) = waiting.pop() {
+            if !principals.insert(principal.clone()) {
+                continue;
             }
-            None => self.on_tags.entry(grant.to.clone()).or_default().push(position),
+            let reached = self.rules.member_of.get(&principal).into_iter().flatten();
+            waiting.extend(reached.cloned().map(Principal::Role));
         }
-        self.grants.push(grant);
+        // Added last: a role is a set of users, groups and roles, so nobody is in one by being anybody.
+        principals.insert(Principal::Public);
+        principals
+    }
+
+    /// The roles that the identity is in, by itself, by a group, or through other roles.
+    pub fn roles_of(&self, identity: &Identity) -> BTreeSet<String> {
+        let roles = self.principals_of(identity).into_iter().filter_map(|principal| match principal {
+            Principal::Role(name) => Some(name),
+            Principal::User(_) | Principal::Group(_) | Principal::Public => None,
+        });
+        roles.collect()
+    }
+
+    /// The asker's grants in force on exactly one of `targets`, ordered by id.
+    pub fn grants_on(&self, targets: &[Target], asker: &Asker) -> Vec<&Grant> {
+        ordered(self.holdings.on(targets, asker))
+    }
+
+    /// The asker's grants in force that may cover `table`: on it, on all tables of its database, or on tags,
+    /// whichever they are. Ordered by id.
+    pub fn grants_for(&self, table: &TableName, asker: &Asker) -> Vec<&Grant> {
+        let targets = [Target::Table(table.clone()), Target::AllTables(table.database.clone())];
+        let mut grants = self.holdings.on(&targets, asker);
+        if self.holdings.has_any_on_tags() {
+            grants.extend(asker.principals.iter().flat_map(|principal| self.holdings.on_tags(principal, asker.now)));
+        }
+        ordered(grants)
+    }
+
+    /// The grants on exactly `target` for exactly `principal`, in force or not.
+    pub fn grants_at(&self, target: &Target, principal: &Principal) -> impl Iterator<Item = &Grant> {
+        self.holdings.at(target, principal)
+    }
+
+    /// The restrictions that hold for the asker and may speak of `table`: of it, of its database, or of tags,
+    /// whichever they are. Ordered by name.
+    pub fn restrictions_for(&self, table: &TableName, asker: &Asker) -> Vec<&Restriction> {
+        let here = self.rules.restricting.get(&table.database).into_iter().flatten();
+        let names: BTreeSet<&String> = here.chain(&self.rules.restricting_tags).collect();
+        let restrictions = names.into_iter().filter_map(|name| self.rules.restrictions.get(name));
+        restrictions
+            .filter(|restriction| {
+                !restriction.applies_to.is_disjoint(&asker.principals)
+                    && restriction.except.is_disjoint(&asker.principals)
+            })
+            .collect()
+    }
+
+    /// The tags of `table` and of its columns.
+    pub fn tags_of<'a>(&'a self, table: &TableName) -> TableTags<'a> {
+        let Some(database) = self.rules.tagged.get(&table.database) else {
+            return TableTags { table: &NO_TAGS, columns: None };
+        };
+        match database.tables.get(&table.table) {
+            Some(assigned) => TableTags { table: &assigned.effective, columns: Some(&assigned.columns) },
+            None => TableTags { table: &database.own, columns: None },
+        }
+    }
+
+    /// Whether the asker has any grant in force on the database, on something in it, or on tags that it has.
+    pub fn touches(&self, database: &str, asker: &Asker) -> bool {
+        self.holdings.touch(database, asker) || self.touches_by_tags(database, asker)
+    }
+
+    fn touches_by_tags(&self, database: &str, asker: &Asker) -> bool {
+        let Some(tagged) = self.rules.tagged.get(database) else { return false };
+        let principals = asker.principals.iter();
+        let mut grants = principals.flat_map(|principal| self.holdings.on_tags(principal, asker.now));
+        grants.any(|grant| match &grant.on {
+            Target::Tagged(expression) => tagged.any(|tags| expression.matches(tags)),
+            Target::Database(_) | Target::AllTables(_) | Target::Table(_) => false,
+        })
+    }
+
+    /// All roles, by name.
+    pub fn roles(&self) -> &BTreeMap<String, Role> {
+        &self.rules.roles
+    }
+
+    /// All restrictions, by name.
+    pub fn restrictions(&self) -> &BTreeMap<String, Restriction> {
+        &self.rules.restrictions
+    }
+
+    /// All filters, by name.
+    pub fn filters(&self) -> &BTreeMap<String, Filter> {
+        &self.rules.filters
+    }
+
+    /// All tags, by key.
+    pub fn tags(&self) -> &BTreeMap<String, Tag> {
+        &self.rules.tags
+    }
+}
+
+/// By id, so that reasons read the same from run to run.
+fn ordered(mut grants: Vec<&Grant>) -> Vec<&Grant> {
+    grants.sort_by(|a, b| a.id.cmp(&b.id));
+    grants
+}
+
+impl RuleSet {
+    fn new(policy: PolicySet) -> Self {
+        let PolicySet { roles, grants: _, filters, restrictions, tags, tagged } = policy;
+        let mut rules = Self { roles, filters, restrictions, tags, ..Self::default() };
+        rules.add_restrictions();
+        rules.add_tags(tagged);
+        for (name, role) in &rules.roles {
+            for member in &role.members {
+                rules.member_of.entry(member.clone()).or_default().push(name.clone());
+            }
+        }
+        rules
     }
 
     fn add_restrictions(&mut self) {
@@ -138,131 +279,6 @@ impl Index {
                 TaggedObject::Table(_) | TaggedObject::Database(_) => table.effective.extend(tags),
             }
         }
-    }
-
-    /// Everything the identity counts as: its user, its groups, the roles these reach, and `public`.
-    ///
-    /// Roles come from the policy alone: a claim of the token that calls itself a role makes none.
-    pub fn principals_of(&self, identity: &Identity) -> BTreeSet<Principal> {
-        let mut principals = BTreeSet::new();
-        let mut waiting = vec![Principal::User(identity.user.clone())];
-        waiting.extend(identity.groups.iter().cloned().map(Principal::Group));
-        // Each principal is followed once, so a diamond counts once and a cycle ends.
-        while let Some(principal) = waiting.pop() {
-            if !principals.insert(principal.clone()) {
-                continue;
-            }
-            let reached = self.member_of.get(&principal).into_iter().flatten();
-            waiting.extend(reached.cloned().map(Principal::Role));
-        }
-        // Added last: a role is a set of users, groups and roles, so nobody is in one by being anybody.
-        principals.insert(Principal::Public);
-        principals
-    }
-
-    /// The roles that the identity is in, by itself, by a group, or through other roles.
-    pub fn roles_of(&self, identity: &Identity) -> BTreeSet<String> {
-        let roles = self.principals_of(identity).into_iter().filter_map(|principal| match principal {
-            Principal::Role(name) => Some(name),
-            Principal::User(_) | Principal::Group(_) | Principal::Public => None,
-        });
-        roles.collect()
-    }
-
-    /// The asker's grants in force on exactly one of `targets`, ordered by id.
-    pub fn grants_on(&self, targets: &[Target], asker: &Asker) -> Vec<&Grant> {
-        self.at(self.positions(targets, asker), asker)
-    }
-
-    /// The asker's grants in force that may cover `table`: on it, on all tables of its database, or on tags,
-    /// whichever they are. Ordered by id.
-    pub fn grants_for(&self, table: &TableName, asker: &Asker) -> Vec<&Grant> {
-        let targets = [Target::Table(table.clone()), Target::AllTables(table.database.clone())];
-        let mut positions = self.positions(&targets, asker);
-        if !self.on_tags.is_empty() {
-            positions.extend(asker.principals.iter().filter_map(|one| self.on_tags.get(one)).flatten());
-        }
-        self.at(positions, asker)
-    }
-
-    fn positions(&self, targets: &[Target], asker: &Asker) -> BTreeSet<usize> {
-        let mut positions = BTreeSet::new();
-        for by_principal in targets.iter().filter_map(|target| self.covering.get(target)) {
-            positions.extend(asker.principals.iter().filter_map(|one| by_principal.get(one)).flatten());
-        }
-        positions
-    }
-
-    fn at(&self, positions: BTreeSet<usize>, asker: &Asker) -> Vec<&Grant> {
-        let grants = positions.into_iter().filter_map(|position| self.grants.get(position));
-        grants.filter(|grant| grant.is_valid_at(asker.now)).collect()
-    }
-
-    /// The restrictions that hold for the asker and may speak of `table`: of it, of its database, or of tags,
-    /// whichever they are. Ordered by name.
-    pub fn restrictions_for(&self, table: &TableName, asker: &Asker) -> Vec<&Restriction> {
-        let here = self.restricting.get(&table.database).into_iter().flatten();
-        let names: BTreeSet<&String> = here.chain(&self.restricting_tags).collect();
-        let restrictions = names.into_iter().filter_map(|name| self.restrictions.get(name));
-        restrictions
-            .filter(|restriction| {
-                !restriction.applies_to.is_disjoint(&asker.principals)
-                    && restriction.except.is_disjoint(&asker.principals)
-            })
-            .collect()
-    }
-
-    /// The tags of `table` and of its columns.
-    pub fn tags_of<'a>(&'a self, table: &TableName) -> TableTags<'a> {
-        let Some(database) = self.tagged.get(&table.database) else {
-            return TableTags { table: &NO_TAGS, columns: None };
-        };
-        match database.tables.get(&table.table) {
-            Some(assigned) => TableTags { table: &assigned.effective, columns: Some(&assigned.columns) },
-            None => TableTags { table: &database.own, columns: None },
-        }
-    }
-
-    /// Whether the asker has any grant in force on the database, on something in it, or on tags that it has.
-    pub fn touches(&self, database: &str, asker: &Asker) -> bool {
-        let positions = self.touching_for_a_time.get(database).into_iter().flatten().copied().collect();
-        self.touching.get(database).is_some_and(|touching| !touching.is_disjoint(&asker.principals))
-            || self.at(positions, asker).iter().any(|grant| asker.principals.contains(&grant.to))
-            || self.touches_by_tags(database, asker)
-    }
-
-    fn touches_by_tags(&self, database: &str, asker: &Asker) -> bool {
-        let Some(tagged) = self.tagged.get(database) else { return false };
-        let positions = asker.principals.iter().filter_map(|one| self.on_tags.get(one)).flatten().copied();
-        self.at(positions.collect(), asker).iter().any(|grant| match &grant.on {
-            Target::Tagged(expression) => tagged.any(|tags| expression.matches(tags)),
-            Target::Database(_) | Target::AllTables(_) | Target::Table(_) => false,
-        })
-    }
-
-    /// All roles, by name.
-    pub fn roles(&self) -> &BTreeMap<String, Role> {
-        &self.roles
-    }
-
-    /// All grants that give something, ordered by id, with the columns and rows of their filters.
-    pub fn grants(&self) -> &[Grant] {
-        &self.grants
-    }
-
-    /// All restrictions, by name.
-    pub fn restrictions(&self) -> &BTreeMap<String, Restriction> {
-        &self.restrictions
-    }
-
-    /// All filters, by name.
-    pub fn filters(&self) -> &BTreeMap<String, Filter> {
-        &self.filters
-    }
-
-    /// All tags, by key.
-    pub fn tags(&self) -> &BTreeMap<String, Tag> {
-        &self.tags
     }
 }
 

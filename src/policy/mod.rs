@@ -11,6 +11,7 @@ pub mod delegate;
 pub mod export;
 pub mod file;
 pub mod grant;
+mod holdings;
 pub mod leaf;
 pub mod model;
 pub mod plan;

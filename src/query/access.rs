@@ -134,7 +134,7 @@ fn told(name: &TableName, decision: &Decision, rules: Option<Rules>) -> TableAcc
 fn rules(decision: &Decision, columns: &[ColumnShape], governance: &Governance) -> Rules {
     let sentence = |id: &String| {
         let grant = governance.state.grants.get(id)?;
-        Some(format!("{} [{id}]", GrantSpec::from(&grant.value)))
+        Some(format!("{} [{id}]", GrantSpec::from(grant.value.as_ref())))
     };
     let mut rules = Rules {
         grants: decision.grants.iter().filter_map(sentence).collect(),

@@ -132,7 +132,7 @@ impl Found<'_> {
         if let Some(record) = governance.state.tables.get(name) {
             let decision = decide_on(self.asker, &record.value, governance);
             refuse_unreadable(name, &decision)?;
-            self.tables.push(AuthorizedTable { record: record.value.clone(), decision });
+            self.tables.push(AuthorizedTable { record: TableRecord::clone(&record.value), decision });
             return Ok(());
         }
         let view = governance.state.views.get(name).ok_or_else(|| no_such_table(&name.to_string()))?;

@@ -165,7 +165,7 @@ fn grants_listing(
     let is_own = |grant: &Grant| {
         asker.principals.contains(&grant.to) && grant.is_valid_at(asker.now) && is_seen(&grant.on)
     };
-    let grants = governance.state.grants.values().map(|grant| &grant.value);
+    let grants = governance.state.grants.values().map(|grant| grant.value.as_ref());
     let grants: Vec<&Grant> = grants.filter(|grant| administers || is_own(grant)).collect();
     let column = |value: &dyn Fn(&Grant) -> Option<String>| -> ArrayRef {
         Arc::new(grants.iter().map(|grant| value(grant)).collect::<StringArray>())

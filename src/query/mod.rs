@@ -118,6 +118,7 @@ async fn stages(
     record: &mut Record,
 ) -> Result<(Planned, PolicyNotice)> {
     refuse_too_long(&request.sql, app.config.limits.max_sql_bytes)?;
+    app.refuse_stale()?;
     let administers = app.is_administrator(&identity);
     let database = request.database.as_deref();
 

@@ -38,7 +38,7 @@ impl Store {
             .connect_with(options(url, dialect)?)
             .await
             .map_err(store_failed)?;
-        Ok(Self { pool, dialect })
+        Ok(Self { pool, dialect, url: url.into() })
     }
 
     /// Makes or upgrades the store's tables. Does nothing when they are up to date; several may do it at once.

@@ -10,6 +10,7 @@
 
 mod after;
 mod audit;
+mod changes;
 mod connect;
 mod databases;
 mod failure;
@@ -20,8 +21,10 @@ mod roles;
 mod secrets;
 mod tables;
 mod version;
+mod watch;
 
 use std::fmt;
+use std::sync::Arc;
 
 use chrono::Utc;
 use serde_json::{Value, json};
@@ -29,6 +32,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Transaction};
 use uuid::Uuid;
 
 pub use audit::{AuditFilter, AuditPage};
+pub use watch::Watch;
 
 use crate::audit::event::AuditEvent;
 use crate::error::{Error, Result};
@@ -45,6 +49,7 @@ use crate::policy::tag::Tag;
 pub struct Store {
     pool: AnyPool,
     dialect: Dialect,
+    url: Arc<str>,
 }
 
 /// What one change did, for its audit record.
@@ -87,7 +92,11 @@ impl Store {
             let applied = apply(&mut transaction, change).await?;
             audit::insert(&mut transaction, &applied.event(actor)).await?;
         }
+        changes::keep(&mut transaction, version + 1, &changes).await?;
         version::set(&mut transaction, version + 1).await?;
+        if self.dialect == Dialect::Postgres {
+            version::tell(&mut transaction).await?;
+        }
         transaction.commit().await.map_err(store_failed)?;
         Ok(version + 1)
     }
@@ -98,8 +107,10 @@ impl Store {
         let version = version::read(&mut transaction).await?;
         let databases = databases::list(&mut transaction).await?;
         let tables = tables::list(&mut transaction).await?;
+        let tables = tables.into_iter().map(|(name, table)| (name, table.shared())).collect();
         let roles = roles::list(&mut transaction).await?;
         let grants = grants::list(&mut transaction).await?;
+        let grants = grants.into_iter().map(|(id, grant)| (id, grant.shared())).collect();
         let filters = objects::list(&mut transaction).await?;
         let restrictions = objects::list(&mut transaction).await?;
         let tags = objects::list(&mut transaction).await?;
@@ -108,6 +119,16 @@ impl Store {
         let views = views.map(|view| (view.value.name.clone(), view)).collect();
         transaction.commit().await.map_err(store_failed)?;
         Ok(State { version, databases, tables, roles, grants, filters, restrictions, tags, taggings, views })
+    }
+
+    /// What was changed since version `after`, in order, and the version that this leads to; nothing when that is too
+    /// long ago to be known, and everything must be read.
+    pub async fn changes_since(&self, after: i64) -> Result<Option<(i64, Vec<Change>)>> {
+        let mut transaction = self.begin_read().await?;
+        let now = version::read(&mut transaction).await?;
+        let changes = changes::between(&mut transaction, after, now).await?;
+        transaction.commit().await.map_err(store_failed)?;
+        Ok(changes.map(|changes| (now, changes)))
     }
 
     /// The policy version now. Cheap: made to be polled, to see whether to [`Store::load`] again.

@@ -3,24 +3,27 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 use chrono::{DateTime, Utc};
+use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
+use crate::policy::compile::Index;
 use crate::policy::model::{Filter, Grant, PolicySet, Role, TableName};
 use crate::policy::restriction::Restriction;
 use crate::policy::tag::{Tag, TaggedObject, Tags};
 
-/// Everything that is governed, read at one policy version.
+/// Everything that is governed, read at one policy version. Tables and grants may be many: copies share them.
 #[derive(Debug, Clone, Default)]
 pub struct State {
     /// Raised by every change.
     pub version: i64,
     pub databases: BTreeMap<String, Versioned<Database>>,
-    pub tables: BTreeMap<TableName, Versioned<TableRecord>>,
+    pub tables: OrdMap<TableName, Versioned<Arc<TableRecord>>>,
     pub roles: BTreeMap<String, Versioned<Role>>,
-    pub grants: BTreeMap<String, Versioned<Grant>>,
+    pub grants: OrdMap<String, Versioned<Arc<Grant>>>,
     pub filters: BTreeMap<String, Versioned<Filter>>,
     pub restrictions: BTreeMap<String, Versioned<Restriction>>,
     /// By key.
@@ -48,7 +51,7 @@ pub struct Database {
 }
 
 /// A table: where it lies, in what format, and which version of it queries read.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TableRecord {
     /// A UUID that outlives renames; part of the table's folder in the lake.
     pub id: String,
@@ -102,7 +105,7 @@ pub enum Format {
 
 /// One change of the catalog or the policy. `expected` is the revision that the writer read: another one now means
 /// that somebody else was faster, and the change is refused as a conflict.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Change {
     CreateDatabase(Database),
     UpdateDatabase { value: Database, expected: Option<i64> },
@@ -133,12 +136,30 @@ pub enum Change {
     DropView { name: TableName, expected: Option<i64> },
 }
 
+impl<T> Versioned<T> {
+    /// The same, to be shared by copies of the state.
+    pub fn shared(self) -> Versioned<Arc<T>> {
+        Versioned { revision: self.revision, value: Arc::new(self.value) }
+    }
+}
+
 impl State {
     /// The rules alone, as the decision reads them.
     pub fn policy(&self) -> PolicySet {
+        let grants = self.grants.values().map(|grant| Grant::clone(&grant.value)).collect();
+        PolicySet { grants, ..self.rules() }
+    }
+
+    /// The index of the policy.
+    pub fn index(&self) -> Index {
+        Index::of(self.rules(), self.grants.values().map(|grant| Arc::clone(&grant.value)))
+    }
+
+    /// The rules without the grants.
+    pub fn rules(&self) -> PolicySet {
         PolicySet {
             roles: self.roles.iter().map(|(name, role)| (name.clone(), role.value.clone())).collect(),
-            grants: self.grants.values().map(|grant| grant.value.clone()).collect(),
+            grants: Vec::new(),
             filters: values(&self.filters),
             restrictions: values(&self.restrictions),
             tags: values(&self.tags),

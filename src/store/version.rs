@@ -31,3 +31,13 @@ pub(super) async fn set(connection: &mut AnyConnection, version: i64) -> Result<
         .map_err(store_failed)?;
     Ok(())
 }
+
+/// Tells the other nodes, when the transaction ends, that there is a new version.
+pub(super) async fn tell(connection: &mut AnyConnection) -> Result<()> {
+    sqlx::query("SELECT pg_notify($1, '')::text")
+        .bind(super::watch::CHANNEL)
+        .execute(connection)
+        .await
+        .map_err(store_failed)?;
+    Ok(())
+}

@@ -159,19 +159,19 @@ async fn keeps_every_field(url: &str, store: Store) {
 
     let state = Store::connect(url).await.unwrap().load().await.unwrap();
     assert_eq!(state.version, 1);
-    assert_eq!(values(&state.databases), [&database("sales"), &commented]);
-    assert_eq!(values(&state.tables), [&tables[1], &tables[0]]);
-    assert_eq!(values(&state.roles), [&everyone]);
-    assert_eq!(values(&state.grants), grants.iter().collect::<Vec<_>>());
+    assert_eq!(values(state.databases.values()), [&database("sales"), &commented]);
+    assert_eq!(values(state.tables.values()), [&Arc::new(tables[1].clone()), &Arc::new(tables[0].clone())]);
+    assert_eq!(values(state.roles.values()), [&everyone]);
+    let kept = values(state.grants.values()).into_iter().map(|grant| Grant::clone(grant)).collect::<Vec<_>>();
+    assert_eq!(kept, grants);
 }
 
-fn values<K, T>(map: &BTreeMap<K, lakegate::store::record::Versioned<T>>) -> Vec<&T> {
-    map.values()
-        .map(|versioned| {
-            assert_eq!(versioned.revision, 1);
-            &versioned.value
-        })
-        .collect()
+fn values<'a, T: 'a>(kept: impl Iterator<Item = &'a lakegate::store::record::Versioned<T>>) -> Vec<&'a T> {
+    kept.map(|versioned| {
+        assert_eq!(versioned.revision, 1);
+        &versioned.value
+    })
+    .collect()
 }
 
 /// Creates, updates and drops one of each, in an order that works.
@@ -263,7 +263,8 @@ async fn refuses_to_create_what_exists(_: &str, store: Store) {
 }
 
 async fn existing(store: &Store) -> TableRecord {
-    store.load().await.unwrap().tables.into_values().next().unwrap().value
+    let state = store.load().await.unwrap();
+    TableRecord::clone(&state.tables.values().next().unwrap().value)
 }
 
 async fn refuses_to_change_what_is_missing(_: &str, store: Store) {

@@ -10,7 +10,7 @@ mod tags;
 use std::collections::BTreeSet;
 
 use self::expressions::Expressions;
-use super::App;
+use super::{App, Governance};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::check::{self, Invalid};
 use crate::policy::compile::Index;
@@ -41,10 +41,10 @@ pub enum Names {
     MayCome,
 }
 
-/// Judges `changes` of `state`.
-pub fn check(app: &App, state: &State, changes: &[Change], names: Names) -> Result<(), Refused> {
-    let after = state.after(changes);
-    let judge = Judge { index: Index::new(after.policy()), expressions: Expressions::new(app), after, names };
+/// Judges `changes` of what is in force.
+pub fn check(app: &App, before: &Governance, changes: &[Change], names: Names) -> Result<(), Refused> {
+    let Governance { state: after, index } = before.after(before.state.version, changes);
+    let judge = Judge { index, expressions: Expressions::new(app), after, names };
     for (change, what) in changes.iter().enumerate() {
         judge.change(what).map_err(|(field, error)| Refused { change, field, error })?;
     }
@@ -99,11 +99,13 @@ impl Judge<'_> {
             let tables = self.tables_of(&grant.on);
             self.expressions.rows(rows, tables, &self.index).map_err(|error| ("rows", error))?;
         }
-        let twin = self.after.grants.values().map(|other| &other.value);
-        let mut twins = twin.filter(|other| other.id != grant.id && GrantSpec::from(*other).same_as(&spec));
+        // A grant with a filter is indexed with what the filter says: its own fields are asked of the state.
+        let here = self.index.grants_at(&grant.on, &grant.to).filter(|other| other.id != grant.id);
+        let kept = here.filter_map(|other| self.after.grants.get(&other.id));
+        let mut twins = kept.filter(|other| GrantSpec::from(other.value.as_ref()).same_as(&spec));
         match twins.next() {
             Some(twin) => {
-                Err(("", Error::conflict(format!("there is the same grant already: `{}`", twin.id))))
+                Err(("", Error::conflict(format!("there is the same grant already: `{}`", twin.value.id))))
             }
             None => Ok(()),
         }

@@ -30,6 +30,7 @@ impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        app.refuse_stale()?;
         let bearer = bearer(parts)?;
         let identity = app.authenticator.authenticate(bearer).await.inspect_err(|_| {
             // Not audited: whoever has no credentials could fill the audit log with it.

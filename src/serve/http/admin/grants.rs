@@ -106,10 +106,10 @@ pub(in super::super) enum PermissionName {
     CreateTable,
 }
 
-impl From<&Versioned<Grant>> for GrantView {
-    fn from(grant: &Versioned<Grant>) -> Self {
+impl From<&Versioned<Arc<Grant>>> for GrantView {
+    fn from(grant: &Versioned<Arc<Grant>>) -> Self {
         let Grant { id, to, on, permissions, columns, rows, filter, grantable, from, until, reason } =
-            grant.value.clone();
+            Grant::clone(&grant.value);
         let (to, revision) = (to.to_string(), grant.revision);
         Self { id, to, on, permissions, columns, rows, filter, grantable, from, until, reason, revision }
     }

@@ -160,7 +160,7 @@ pub(in super::super) async fn update_table(
     let record = governance.state.tables.get(&name).ok_or_else(|| no_such_table(&name))?;
     // The whole record is written: without this revision a version published meanwhile would be undone.
     let expected = Some(asked.unwrap_or(record.revision));
-    let value = TableRecord { comment, updated_at: Utc::now(), ..record.value.clone() };
+    let value = TableRecord { comment, updated_at: Utc::now(), ..TableRecord::clone(&record.value) };
     app.commit(&identity.user, vec![Change::UpdateTable { value, expected }]).await?;
     let governance = app.state();
     let tables = visible_tables(&governance, &identity, true);
