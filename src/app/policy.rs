@@ -1,9 +1,11 @@
 //! Policy files put in force: read → merge → plan → check → commit, all or nothing.
 
 mod change;
+mod lint;
 
 use std::collections::BTreeMap;
 
+pub use self::lint::lint;
 use super::App;
 use super::rules::{self, Names};
 use crate::error::{Error, ErrorKind, Result};

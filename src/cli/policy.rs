@@ -24,6 +24,8 @@ enum Command {
     Apply(Files),
     /// Write the whole policy as a policy file
     Export,
+    /// Tell what is allowed and yet not likely meant, in the policy as it is or as the files would make it
+    Lint(AnyFiles),
 }
 
 #[derive(Debug, clap::Args)]
@@ -33,6 +35,15 @@ struct Files {
     files: Vec<PathBuf>,
     /// Also remove what the files do not say: rules, roles and tags, but no databases
     #[arg(long)]
+    prune: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct AnyFiles {
+    /// Policy files (YAML)
+    files: Vec<PathBuf>,
+    /// As if what the files do not say were removed
+    #[arg(long, requires = "files")]
     prune: bool,
 }
 
@@ -48,6 +59,7 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<ExitCode> {
             print!("{}", policy::export(&*app(config).await?));
             Ok(ExitCode::SUCCESS)
         }
+        Command::Lint(files) => lint(&files, config).await,
     }
 }
 
@@ -66,6 +78,15 @@ async fn apply(files: &Files, config: Option<PathBuf>) -> Result<ExitCode> {
         println!("{edit}");
     }
     eprintln!("{} changes; policy version {}", applied.edits.len(), applied.version);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn lint(files: &AnyFiles, config: Option<PathBuf>) -> Result<ExitCode> {
+    let found = policy::lint(&*app(config).await?, &read_all(&files.files)?, files.prune).await?;
+    for finding in &found {
+        println!("{}: {}", finding.code, finding.message);
+    }
+    eprintln!("{} findings", found.len());
     Ok(ExitCode::SUCCESS)
 }
 

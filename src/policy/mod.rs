@@ -11,6 +11,7 @@ pub mod export;
 pub mod file;
 pub mod grant;
 pub mod leaf;
+pub mod lint;
 pub mod model;
 pub mod plan;
 pub mod principal;

@@ -24,6 +24,7 @@ mod leaks;
 mod migrations;
 mod openapi;
 mod policy_files;
+mod policy_lint;
 mod requests;
 mod slt;
 mod sources;
