@@ -2,10 +2,12 @@
 
 mod change;
 mod lint;
+mod trial;
 
 use std::collections::BTreeMap;
 
 pub use self::lint::lint;
+pub use self::trial::{Outcome, test};
 use super::App;
 use super::rules::{self, Names};
 use crate::error::{Error, ErrorKind, Result};

@@ -26,6 +26,8 @@ enum Command {
     Export,
     /// Tell what is allowed and yet not likely meant, in the policy as it is or as the files would make it
     Lint(AnyFiles),
+    /// Run the tests in the files against the policy as the files would make it; exits with 1 when one fails
+    Test(Files),
 }
 
 #[derive(Debug, clap::Args)]
@@ -60,6 +62,7 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Lint(files) => lint(&files, config).await,
+        Command::Test(files) => test(&files, config).await,
     }
 }
 
@@ -88,6 +91,15 @@ async fn lint(files: &AnyFiles, config: Option<PathBuf>) -> Result<ExitCode> {
     }
     eprintln!("{} findings", found.len());
     Ok(ExitCode::SUCCESS)
+}
+
+async fn test(files: &Files, config: Option<PathBuf>) -> Result<ExitCode> {
+    let outcome = policy::test(&*app(config).await?, "cli", &read_all(&files.files)?, files.prune).await?;
+    for failure in &outcome.failures {
+        println!("{failure}");
+    }
+    eprintln!("{} of {} tests failed", outcome.failures.len(), outcome.tests);
+    Ok(if outcome.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn app(config: Option<PathBuf>) -> Result<Arc<App>> {

@@ -25,6 +25,7 @@ mod migrations;
 mod openapi;
 mod policy_files;
 mod policy_lint;
+mod policy_tests;
 mod requests;
 mod slt;
 mod sources;

@@ -11,10 +11,12 @@ use crate::policy::tag::TaggedObject;
 pub(super) fn findings(ground: &Ground<'_>) -> Vec<Finding> {
     let policy = ground.policy;
     let mut found = Vec::new();
-    let mut missing = |rule: &str, what: Option<String>| {
-        found
-            .extend(what.map(|what| Finding::new("target_missing", format!("{rule} names what is not there: {what}"))));
-    };
+    let mut missing =
+        |rule: &str, what: Option<String>| {
+            found.extend(what.map(|what| {
+                Finding::new("target_missing", format!("{rule} names what is not there: {what}"))
+            }));
+        };
     for grant in &policy.grants {
         let rule = format!("`{}`", sentence(grant));
         match &grant.on {
