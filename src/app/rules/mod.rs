@@ -104,7 +104,13 @@ impl<'a> Judge<'a> {
             self.expressions.rows(rows, tables, &self.index).map_err(|error| ("rows", error))?;
         }
         let twin = self.after.grants.values().map(|other| &other.value);
-        let mut twins = twin.filter(|other| other.id != grant.id && GrantSpec::from(*other).same_as(&spec));
+        // The cheap half first: this is asked of every grant for every other.
+        let mut twins = twin.filter(|other| {
+            other.id != grant.id
+                && other.to == grant.to
+                && other.on == grant.on
+                && GrantSpec::from(*other).same_as(&spec)
+        });
         match twins.next() {
             Some(twin) => {
                 Err(("", Error::conflict(format!("there is the same grant already: `{}`", twin.id))))
