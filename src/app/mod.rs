@@ -33,7 +33,7 @@ pub struct App {
     pub lake: Lake,
     pub audit: AuditSink,
     pub authenticator: Authenticator,
-    pub engine: Engine,
+    pub engine: Arc<Engine>,
     /// What the mask `hash` is keyed with.
     pub mask_key: MaskKey,
     governance: ArcSwap<Governance>,
@@ -68,7 +68,7 @@ impl App {
         store.migrate().await?;
         let audit = audit_into(&store);
         let lake = Lake::new(&config.lake)?;
-        let engine = Engine::new(&config.limits, Some(lake.registry()))?;
+        let engine = Arc::new(Engine::new(&config.limits, Some(lake.registry()))?);
         let app = Arc::new(Self {
             authenticator: Authenticator::new(&config.auth).await?,
             governance: ArcSwap::from_pointee(Governance::of(store.load().await?)),
@@ -82,6 +82,22 @@ impl App {
         });
         tokio::spawn(follow(Arc::downgrade(&app)));
         Ok(app)
+    }
+
+    /// The same gateway as it would be with `state` in force, for trying a policy out. It does not follow the store,
+    /// and shares everything else but where it is audited.
+    fn trial(&self, state: State, audit: AuditSink) -> Arc<Self> {
+        Arc::new(Self {
+            config: self.config.clone(),
+            store: self.store.clone(),
+            lake: self.lake.clone(),
+            audit,
+            authenticator: self.authenticator.clone(),
+            engine: Arc::clone(&self.engine),
+            mask_key: Arc::clone(&self.mask_key),
+            governance: ArcSwap::from_pointee(Governance::of(state)),
+            reached: ArcSwap::from_pointee(Instant::now()),
+        })
     }
 
     /// The catalog and the policy now in force on this node.

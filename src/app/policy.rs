@@ -1,9 +1,13 @@
 //! Policy files put in force: read → merge → plan → check → commit, all or nothing.
 
 mod change;
+mod lint;
+mod trial;
 
 use std::collections::BTreeMap;
 
+pub use self::lint::lint;
+pub use self::trial::{Outcome, test};
 use super::App;
 use super::rules::{self, Names};
 use crate::error::{Error, ErrorKind, Result};

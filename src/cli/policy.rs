@@ -24,6 +24,10 @@ enum Command {
     Apply(Files),
     /// Write the whole policy as a policy file
     Export,
+    /// Tell what is allowed and yet not likely meant, in the policy as it is or as the files would make it
+    Lint(AnyFiles),
+    /// Run the tests in the files against the policy as the files would make it; exits with 1 when one fails
+    Test(Files),
 }
 
 #[derive(Debug, clap::Args)]
@@ -33,6 +37,15 @@ struct Files {
     files: Vec<PathBuf>,
     /// Also remove what the files do not say: rules, roles and tags, but no databases
     #[arg(long)]
+    prune: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct AnyFiles {
+    /// Policy files (YAML)
+    files: Vec<PathBuf>,
+    /// As if what the files do not say were removed
+    #[arg(long, requires = "files")]
     prune: bool,
 }
 
@@ -48,6 +61,8 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<ExitCode> {
             print!("{}", policy::export(&*app(config).await?));
             Ok(ExitCode::SUCCESS)
         }
+        Command::Lint(files) => lint(&files, config).await,
+        Command::Test(files) => test(&files, config).await,
     }
 }
 
@@ -67,6 +82,24 @@ async fn apply(files: &Files, config: Option<PathBuf>) -> Result<ExitCode> {
     }
     eprintln!("{} changes; policy version {}", applied.edits.len(), applied.version);
     Ok(ExitCode::SUCCESS)
+}
+
+async fn lint(files: &AnyFiles, config: Option<PathBuf>) -> Result<ExitCode> {
+    let found = policy::lint(&*app(config).await?, &read_all(&files.files)?, files.prune).await?;
+    for finding in &found {
+        println!("{}: {}", finding.code, finding.message);
+    }
+    eprintln!("{} findings", found.len());
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn test(files: &Files, config: Option<PathBuf>) -> Result<ExitCode> {
+    let outcome = policy::test(&*app(config).await?, "cli", &read_all(&files.files)?, files.prune).await?;
+    for failure in &outcome.failures {
+        println!("{failure}");
+    }
+    eprintln!("{} of {} tests failed", outcome.failures.len(), outcome.tests);
+    Ok(if outcome.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn app(config: Option<PathBuf>) -> Result<Arc<App>> {

@@ -203,6 +203,11 @@ impl Index {
         })
     }
 
+    /// All grants that give something, ordered by id, with the columns and rows of their filters.
+    pub fn grants(&self) -> Vec<&Grant> {
+        ordered(self.holdings.all().collect())
+    }
+
     /// All roles, by name.
     pub fn roles(&self) -> &BTreeMap<String, Role> {
         &self.rules.roles

@@ -128,6 +128,12 @@ impl Holdings {
         !self.on_tags.is_empty()
     }
 
+    /// All of them, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Grant> {
+        let placed = self.by_place.values().flat_map(Held::all);
+        placed.chain(self.on_tags.values().flatten()).map(AsRef::as_ref)
+    }
+
     /// Whether the asker has a grant in force on the database or on something in it.
     pub(super) fn touch(&self, database: &str, asker: &Asker) -> bool {
         asker.principals.iter().any(|principal| self.touching.get(&number(database, principal)).is_some_and(|count| *count > 0))

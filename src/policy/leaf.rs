@@ -42,11 +42,8 @@ impl<'a> Rules<'a> {
     }
 
     fn leaf(&self, path: &str, tags: &Tags) -> Leaf<'a> {
-        let covers = |grant: &Grant| match &grant.on {
-            Target::Tagged(expression) => expression.matches(tags) && grant.columns.covers(path),
-            Target::Database(_) | Target::AllTables(_) | Target::Table(_) => grant.columns.covers(path),
-        };
-        let covering = self.grants.iter().enumerate().filter(|(_, grant)| covers(grant)).map(|(at, _)| at);
+        let covering = self.grants.iter().enumerate().filter(|(_, grant)| covers(grant, path, tags));
+        let covering = covering.map(|(at, _)| at);
         let here = || self.restrictions.iter().filter(|rule| is_on(rule, self.table, path, tags));
         let hiding = here().find(|rule| rule.effect == Effect::Hide);
         Leaf {
@@ -54,6 +51,14 @@ impl<'a> Rules<'a> {
             hidden_by: hiding.map(|rule| rule.name.as_str()),
             mask: strongest_mask(here().copied()),
         }
+    }
+}
+
+/// Whether a grant that may speak of the table covers the part of it at `path`.
+fn covers(grant: &Grant, path: &str, tags: &Tags) -> bool {
+    match &grant.on {
+        Target::Tagged(expression) => expression.matches(tags) && grant.columns.covers(path),
+        Target::Database(_) | Target::AllTables(_) | Target::Table(_) => grant.columns.covers(path),
     }
 }
 
@@ -143,6 +148,31 @@ pub fn paths_in_scope(
             paths.push(path.to_owned());
         }
     });
+    paths
+}
+
+/// The value-bearing parts of `table` that a grant covers, by their paths.
+pub fn paths_covered(
+    grant: &Grant,
+    table: &TableName,
+    columns: &[ColumnShape],
+    index: &Index,
+) -> BTreeSet<String> {
+    let mut paths = BTreeSet::new();
+    let is_here = match &grant.on {
+        Target::Table(name) => name == table,
+        Target::AllTables(database) => *database == table.database,
+        Target::Tagged(_) => true,
+        Target::Database(_) => false,
+    };
+    if is_here {
+        let tags = index.tags_of(table);
+        each_leaf(columns, "", &tags, tags.of_table(), &mut |path, tags| {
+            if covers(grant, path, tags) {
+                paths.insert(path.to_owned());
+            }
+        });
+    }
     paths
 }
 

@@ -13,6 +13,7 @@ pub mod file;
 pub mod grant;
 mod holdings;
 pub mod leaf;
+pub mod lint;
 pub mod model;
 pub mod plan;
 pub mod principal;

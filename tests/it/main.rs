@@ -25,6 +25,8 @@ mod leaks;
 mod migrations;
 mod openapi;
 mod policy_files;
+mod policy_lint;
+mod policy_tests;
 mod requests;
 mod resources;
 mod slt;

@@ -30,6 +30,11 @@ fn every_route_is_described_with_its_failures() {
         "/v1/tables/{database}/{table}",
         "/v1/roles",
         "/v1/grants/{id}",
+        "/v1/policy/plan",
+        "/v1/policy/apply",
+        "/v1/policy/export",
+        "/v1/policy/lint",
+        "/v1/policy/test",
         "/v1/audit",
         "/v1/me",
     ] {

@@ -470,7 +470,7 @@ async fn only_administrators_manage_the_policy_as_files() {
 }
 
 /// Runs `lakegate policy` with `arguments` on the gateway's store: exit code, standard output, standard error.
-async fn run(gateway: &Gateway, arguments: &[&str], file: &str) -> (i32, String, String) {
+pub async fn run(gateway: &Gateway, arguments: &[&str], file: &str) -> (i32, String, String) {
     let path = gateway.folder.path().join("policy.yaml");
     std::fs::write(&path, file).unwrap();
     let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_lakegate"))

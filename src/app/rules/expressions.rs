@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow_schema::{DataType, Field, Fields, SchemaRef};
 use datafusion::common::DFSchema;
-use datafusion::prelude::lit;
+use datafusion::prelude::{Expr, lit};
 
 use crate::app::App;
 use crate::error::{Error, Result};
@@ -44,10 +44,16 @@ impl<'a> Expressions<'a> {
         Ok(())
     }
 
-    fn rows_on(&self, text: &str, table: &TableName, schema: &SchemaRef, index: &Index) -> Result<()> {
+    /// A row rule on one table, as the engine knows it.
+    pub(super) fn rows_on(
+        &self,
+        text: &str,
+        table: &TableName,
+        schema: &SchemaRef,
+        index: &Index,
+    ) -> Result<Expr> {
         let reader = Reader { identity: &self.nobody, index };
         expression::condition(text, &named(schema)?, &reader, self.app.engine.bare())
-            .map(|_| ())
             .map_err(|reason| cannot_be(text, "a row rule", &format!("{reason} (on `{table}`)")))
     }
 
@@ -64,7 +70,10 @@ impl<'a> Expressions<'a> {
                 expression::check_syntax(text)
                     .map_err(|reason| ("rows", cannot_be(text, "a row rule", &reason)))?;
                 match leaf::restricts_rows_of(rule, name, index) {
-                    true => self.rows_on(text, name, &table.schema, index).map_err(|error| ("rows", error)),
+                    true => {
+                        let fits = self.rows_on(text, name, &table.schema, index);
+                        fits.map(|_| ()).map_err(|error| ("rows", error))
+                    }
                     false => Ok(()),
                 }
             }

@@ -5,6 +5,7 @@
 //! other rules and the engine.
 
 mod expressions;
+pub mod standing;
 mod tags;
 
 use std::collections::BTreeSet;
@@ -43,8 +44,7 @@ pub enum Names {
 
 /// Judges `changes` of what is in force.
 pub fn check(app: &App, before: &Governance, changes: &[Change], names: Names) -> Result<(), Refused> {
-    let Governance { state: after, index } = before.after(before.state.version, changes);
-    let judge = Judge { index, expressions: Expressions::new(app), after, names };
+    let judge = Judge::new(app, before.after(before.state.version, changes), names);
     for (change, what) in changes.iter().enumerate() {
         judge.change(what).map_err(|(field, error)| Refused { change, field, error })?;
     }
@@ -59,7 +59,12 @@ struct Judge<'a> {
     names: Names,
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
+    fn new(app: &'a App, after: Governance, names: Names) -> Self {
+        let Governance { state: after, index } = after;
+        Self { index, expressions: Expressions::new(app), after, names }
+    }
+
     fn change(&self, change: &Change) -> Result<(), Wrong> {
         match change {
             Change::CreateGrant(grant) | Change::UpdateGrant { value: grant, .. } => self.grant(grant),
@@ -224,14 +229,17 @@ impl Judge<'_> {
         of_table.or_else(|| self.after.views.get(table).map(|view| shapes(view.value.schema.fields())))
     }
 
+    fn all_tables(&self) -> impl Iterator<Item = (&TableName, &arrow_schema::SchemaRef)> {
+        let tables = self.after.tables.iter().map(|(name, table)| (name, &table.value.schema));
+        tables.chain(self.after.views.iter().map(|(name, view)| (name, &view.value.schema)))
+    }
+
     /// The tables that a target is on now.
     fn tables_of<'s>(
         &'s self,
         target: &'s Target,
     ) -> impl Iterator<Item = (&'s TableName, &'s arrow_schema::SchemaRef)> {
-        let tables = self.after.tables.iter().map(|(name, table)| (name, &table.value.schema));
-        let views = self.after.views.iter().map(|(name, view)| (name, &view.value.schema));
-        tables.chain(views).filter(move |(name, schema)| match target {
+        self.all_tables().filter(move |(name, schema)| match target {
             Target::Table(meant) => meant == *name,
             Target::AllTables(database) => *database == name.database,
             Target::Tagged(expression) => {

@@ -46,6 +46,8 @@ pub(super) fn table() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(policy::plan_policy))
         .routes(routes!(policy::apply_policy))
         .routes(routes!(policy::export_policy))
+        .routes(routes!(policy::lint_policy))
+        .routes(routes!(policy::test_policy))
         // Who asks, and who asked
         .routes(routes!(me::get_me))
         .routes(routes!(audit::list_audit))

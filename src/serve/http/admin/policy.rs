@@ -46,6 +46,29 @@ pub(in super::super) struct PlanView {
     edits: Vec<String>,
 }
 
+/// What the lint says.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in super::super) struct LintView {
+    findings: Vec<FindingView>,
+}
+
+/// Something that is allowed and yet not likely meant.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in super::super) struct FindingView {
+    /// Its kind: `row_filter_voided`, `grant_to_nobody` …
+    code: &'static str,
+    message: String,
+}
+
+/// How the tests went.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in super::super) struct TestView {
+    /// How many there were.
+    tests: usize,
+    /// What differs, a line for each test that failed; none when all hold.
+    failures: Vec<String>,
+}
+
 impl FilesBody {
     /// At least one file: with `prune`, none would mean that nothing is to stay.
     fn some(self) -> Result<Vec<File>> {
@@ -89,6 +112,38 @@ pub(in super::super) async fn apply_policy(
     let prune = body.prune;
     let applied = policy::apply(&app, &identity.user, &body.some()?, prune).await?;
     Ok(Json(PlanView { version: applied.version, edits: applied.edits }))
+}
+
+/// What is worth a look in the policy as these files would make it; without files, in the policy as it is.
+#[utoipa::path(post, path = "/v1/policy/lint", tag = "policy", request_body = FilesBody, responses(
+    (status = 200, body = LintView),
+    (status = "default", description = "A failure; `invalid_request` names file, line, column and field", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(in super::super) async fn lint_policy(
+    State(app): State<Arc<App>>,
+    _: Administrator,
+    Object(body): Object<FilesBody>,
+) -> Result<Json<LintView>, Problem> {
+    let prune = body.prune;
+    let found = policy::lint(&app, &body.any(), prune).await?.into_iter();
+    let findings = found.map(|finding| FindingView { code: finding.code, message: finding.message });
+    Ok(Json(LintView { findings: findings.collect() }))
+}
+
+/// Runs the tests in these files, as the people they name, against the policy as the files would make it. Nothing is
+/// saved.
+#[utoipa::path(post, path = "/v1/policy/test", tag = "policy", request_body = FilesBody, responses(
+    (status = 200, body = TestView),
+    (status = "default", description = "A failure; `invalid_request` names file, line, column and field", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(in super::super) async fn test_policy(
+    State(app): State<Arc<App>>,
+    Administrator(identity): Administrator,
+    Object(body): Object<FilesBody>,
+) -> Result<Json<TestView>, Problem> {
+    let prune = body.prune;
+    let outcome = policy::test(&app, &identity.user, &body.some()?, prune).await?;
+    Ok(Json(TestView { tests: outcome.tests, failures: outcome.failures }))
 }
 
 /// The whole policy as a policy file.

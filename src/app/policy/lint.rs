@@ -1,0 +1,38 @@
+//! The lint with everything that it looks at: rules, catalog, engine and clock.
+
+use chrono::Utc;
+
+use super::{File, databases, prepare};
+use crate::app::App;
+use crate::app::rules::standing::{Trouble, in_trouble};
+use crate::error::Result;
+use crate::policy::compile::Index;
+use crate::policy::lint::{self, Finding, Ground};
+use crate::query::authorize::shapes;
+
+/// What is worth a look in the policy as it would be with `files` applied; without any, as it is.
+pub async fn lint(app: &App, files: &[File], prune: bool) -> Result<Vec<Finding>> {
+    let prepared = prepare(app, files, prune && !files.is_empty()).await?;
+    let state = prepared.state.after(&prepared.changes);
+    let tables = state.tables.iter().map(|(name, table)| (name.clone(), shapes(table.value.schema.fields())));
+    let views = state.views.iter().map(|(name, view)| (name.clone(), shapes(view.value.schema.fields())));
+    let (policy, tables) = (state.policy(), tables.chain(views).collect());
+    let mut found = lint::lint(&Ground {
+        policy: &policy,
+        index: &Index::new(policy.clone()),
+        databases: &databases(&state),
+        tables: &tables,
+        now: Utc::now(),
+    });
+    found.extend(in_trouble(app, state).into_iter().map(|(rule, trouble)| match trouble {
+        Trouble::DoesNotFit(error) => {
+            Finding::new("expression_invalid", format!("{rule}: {}", error.detail()))
+        }
+        Trouble::CannotPrune => {
+            let why = "no part of its row rule compares a plain column with a constant";
+            Finding::new("row_filter_cannot_prune", format!("{rule} makes every file be read: {why}"))
+        }
+    }));
+    found.sort();
+    Ok(found)
+}
