@@ -33,4 +33,3 @@ mod slt;
 mod sources;
 mod store;
 mod support;
-mod wire;
