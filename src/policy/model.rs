@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::principal::Principal;
 
+/// The listing of what a reader may see, which stands among the databases. No database can have its name.
+pub const INFORMATION_SCHEMA: &str = "information_schema";
+
 /// A table's full name, written `database.table`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -17,13 +17,11 @@ use datafusion::sql::sqlparser::ast::{
 use super::engine::CATALOG;
 use super::fault;
 use crate::error::{Error, ErrorKind, Result};
+pub use crate::policy::model::INFORMATION_SCHEMA;
 use crate::policy::model::TableName;
 
 /// How deep a statement may nest. Real queries stay below 50.
 const DEPTH: usize = 128;
-
-/// The database that lists what the reader may see.
-pub const INFORMATION_SCHEMA: &str = "information_schema";
 
 /// A statement that may exist, and what it names.
 #[derive(Debug)]

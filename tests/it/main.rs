@@ -24,6 +24,7 @@ mod leaks;
 mod migrations;
 mod openapi;
 mod requests;
+mod resources;
 mod slt;
 mod sources;
 mod store;

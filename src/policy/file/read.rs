@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use super::{DatabaseSpec, FileError, GrantSpec, Node, Place, Placed, PolicyFile, Value};
 use crate::policy::check;
-use crate::policy::model::{Columns, Permission, Role, Target};
+use crate::policy::model::{Columns, Permission, Role};
 use crate::policy::principal::Principal;
 
 /// Reads the whole file.
@@ -40,8 +40,7 @@ fn role((name, at): &Named<'_>) -> Result<Placed<Role>, FileError> {
 }
 
 fn database((name, at): &Named<'_>) -> Result<Placed<DatabaseSpec>, FileError> {
-    check::check_target(&Target::Database(name.clone()))
-        .map_err(|_| at.error(format!("`{name}` is not a database's name: it has no `.` and no `*`")))?;
+    check::check_database(name).map_err(|invalid| at.error(invalid.message))?;
     // `sales:` with nothing under it is a database of which nothing more is said.
     let comment = match at.node.value {
         Value::Null => None,

@@ -12,16 +12,13 @@ use utoipa::ToSchema;
 use super::super::caller::{Administrator, Caller};
 use super::super::error::{Problem, ProblemDocument};
 use super::super::extract::{IfMatch, Named, Object, Params, Tagged};
-use super::{Listing, Page, check_name};
+use super::{Listing, Page};
 use crate::app::{App, Governance};
 use crate::error::{Error, Result};
 use crate::policy::model::Target;
 use crate::policy::principal::Identity;
 use crate::query::listing::visible_tables;
 use crate::store::record::{Change, Database, Versioned};
-
-/// The schema that every database has; a database of this name could not be reached.
-const RESERVED: &str = "information_schema";
 
 /// A database.
 #[derive(Debug, Serialize, ToSchema)]
@@ -97,12 +94,6 @@ pub(in super::super) async fn create_database(
     Administrator(identity): Administrator,
     Object(NewDatabase { name, comment }): Object<NewDatabase>,
 ) -> Result<Tagged<DatabaseView>, Problem> {
-    check_name("database", &name)?;
-    if name.eq_ignore_ascii_case(RESERVED) {
-        return Err(
-            Error::invalid_request(format!("`{RESERVED}` is the listing that every database has")).into()
-        );
-    }
     let database = Database { name: name.clone(), comment };
     app.commit(&identity.user, vec![Change::CreateDatabase(database)]).await?;
     let view = current(&app, &name)?;

@@ -16,6 +16,7 @@ use super::super::extract::{IfMatch, Named, Object, Params, Tagged};
 use super::{Listing, Page};
 use crate::app::App;
 use crate::error::{Error, ErrorKind, Result};
+use crate::policy::check::check_grant;
 use crate::policy::model::{Columns, Grant, Permission, Target};
 use crate::policy::principal::Principal;
 use crate::query::check_rows_expression;
@@ -189,7 +190,7 @@ fn current(app: &App, id: &str) -> Result<GrantView> {
 
 /// Everything that must hold of a grant before it is saved.
 async fn check(app: &App, grant: &Grant) -> Result<()> {
-    check_form(grant)?;
+    check_grant(&grant.on, &grant.permissions, &grant.columns, grant.rows.as_deref())?;
     let governance = app.state();
     check_target(grant, &governance.state)?;
     refuse_twin(grant, &governance.state)?;
@@ -197,39 +198,6 @@ async fn check(app: &App, grant: &Grant) -> Result<()> {
         check_rows_expression(app, &grant.on, rows)?;
     }
     Ok(())
-}
-
-/// What can be said of a grant by itself.
-fn check_form(grant: &Grant) -> Result<()> {
-    let refuse = |detail: String| Err(Error::invalid_request(detail));
-    if grant.permissions.is_empty() {
-        return refuse("a grant needs at least one of `permissions`".to_owned());
-    }
-    let on_database = matches!(grant.on, Target::Database(_));
-    for permission in &grant.permissions {
-        let fits = match permission {
-            Permission::Select | Permission::Insert => !on_database,
-            Permission::CreateTable => on_database,
-            Permission::Describe | Permission::Alter | Permission::Drop => true,
-        };
-        if !fits {
-            let kind = if on_database { "a database; for its tables write `DATABASE.*`" } else { "a table" };
-            return refuse(format!("`{}` is not a permission on {kind}", name(*permission)));
-        }
-    }
-    let selects = grant.permissions.contains(&Permission::Select);
-    if !selects && grant.columns != Columns::All {
-        return refuse("`columns` narrows `select`, which is not among the permissions".to_owned());
-    }
-    if !selects && grant.rows.is_some() {
-        return refuse("`rows` narrows `select`, which is not among the permissions".to_owned());
-    }
-    match &grant.columns {
-        Columns::Include(columns) | Columns::Exclude(columns) if columns.is_empty() => {
-            refuse("a list of columns needs at least one; leave `columns` out for all".to_owned())
-        }
-        _ => Ok(()),
-    }
 }
 
 /// That the database, the table and the columns exist: a name misspelt would grant nothing, or hide nothing.
@@ -266,50 +234,5 @@ fn refuse_twin(grant: &Grant, kept: &Kept) -> Result<()> {
     match twin {
         Some(twin) => Err(Error::conflict(format!("there is the same grant already: `{}`", twin.id))),
         None => Ok(()),
-    }
-}
-
-fn name(permission: Permission) -> &'static str {
-    match permission {
-        Permission::Select => "select",
-        Permission::Describe => "describe",
-        Permission::Insert => "insert",
-        Permission::Alter => "alter",
-        Permission::Drop => "drop",
-        Permission::CreateTable => "create_table",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refusal(body: &str) -> Option<String> {
-        let body: GrantBody = serde_json::from_str(body).unwrap();
-        check_form(&body.into_grant("g".to_owned())).err().map(|error| error.detail().to_owned())
-    }
-
-    #[test]
-    fn a_permission_must_fit_its_target() {
-        let on_database = refusal(r#"{"to": "public", "on": "sales", "permissions": ["select"]}"#);
-        assert!(on_database.unwrap().contains("`select` is not a permission on a database"));
-        let on_table = refusal(r#"{"to": "public", "on": "sales.t", "permissions": ["create_table"]}"#);
-        assert!(on_table.unwrap().contains("`create_table` is not a permission on a table"));
-        assert_eq!(refusal(r#"{"to": "public", "on": "sales.*", "permissions": ["select", "drop"]}"#), None);
-        assert!(refusal(r#"{"to": "public", "on": "sales.*", "permissions": []}"#).is_some());
-    }
-
-    #[test]
-    fn columns_and_rows_belong_to_select() {
-        let rows = refusal(r#"{"to": "public", "on": "s.t", "permissions": ["describe"], "rows": "a = 1"}"#);
-        assert!(rows.unwrap().starts_with("`rows` narrows `select`"));
-        let columns = refusal(
-            r#"{"to": "public", "on": "s.t", "permissions": ["insert"], "columns": {"include": ["a"]}}"#,
-        );
-        assert!(columns.unwrap().starts_with("`columns` narrows `select`"));
-        let none = refusal(
-            r#"{"to": "public", "on": "s.t", "permissions": ["select"], "columns": {"include": []}}"#,
-        );
-        assert!(none.is_some());
     }
 }
