@@ -1,8 +1,10 @@
 //! The resources over HTTP: databases, tables, roles and grants, and who may administer them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Executor};
@@ -431,6 +433,144 @@ async fn lists_come_in_pages() {
     }
     let behind = gateway.get("admin", "/v1/databases?after=zzz").await.json();
     assert_eq!(behind, json!({ "items": [] }));
+}
+
+/// What everybody who is authenticated may ask for: all else is for administrators. What each one shows of the data
+/// is decided for its caller.
+const FOR_EVERYBODY: &[(&str, &str)] = &[
+    ("GET", "/v1/databases"),
+    ("GET", "/v1/databases/{database}"),
+    ("GET", "/v1/me"),
+    ("GET", "/v1/openapi.json"),
+    ("GET", "/v1/tables"),
+    ("GET", "/v1/tables/{database}/{table}"),
+    ("POST", "/v1/sql"),
+];
+
+/// What needs no credentials.
+const FOR_THE_WORLD: &[(&str, &str)] = &[("GET", "/healthz"), ("GET", "/readyz")];
+
+/// Every method and path that the gateway describes.
+async fn routes(gateway: &Gateway) -> BTreeSet<(String, String)> {
+    let document = gateway.get("eve", "/v1/openapi.json").await.json();
+    let paths = document["paths"].as_object().unwrap().iter();
+    let routes = paths.flat_map(|(path, operations)| {
+        operations.as_object().unwrap().keys().map(|method| (method.to_uppercase(), path.clone()))
+    });
+    routes.collect()
+}
+
+fn listed(list: &[(&str, &str)]) -> BTreeSet<(String, String)> {
+    list.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect()
+}
+
+/// The address of something that exists, so that no answer hides behind a `not_found`.
+fn address(path: &str, grant: &str) -> String {
+    let path = path.replace("{database}", "shop").replace("{table}", "items").replace("{role}", "r");
+    let path = path.replace("{id}", grant);
+    assert!(!path.contains('{'), "{path} has a parameter that this test does not know: give it a value");
+    path
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_administrators_administer() {
+    let gateway = gateway().await.with_policy("roles: { r: { members: [user:bo] } }").await;
+    let grant = json!({ "to": "user:eve", "on": "shop.items", "permissions": ["select"] });
+    let grant = gateway.post("admin", "/v1/grants", &grant).await.json()["id"].as_str().unwrap().to_owned();
+    let version = gateway.app.store.policy_version().await.unwrap();
+
+    let (routes, open) = (routes(&gateway).await, listed(FOR_THE_WORLD));
+    let everybody = listed(FOR_EVERYBODY);
+    let stale: Vec<_> = everybody.union(&open).filter(|route| !routes.contains(*route)).collect();
+    assert!(stale.is_empty(), "listed, but no routes: {stale:?}");
+    let administration: Vec<_> =
+        routes.iter().filter(|route| !everybody.contains(*route) && !open.contains(*route)).collect();
+    assert!(administration.len() >= 16, "{administration:?}");
+
+    for (method, path) in &administration {
+        let path = address(path, &grant);
+        // With a body that is good for nothing: whoever may not ask is not told what is wrong with the question.
+        for body in [json!(null), json!({ "nonsense": 1 })] {
+            let answer = ask(&gateway, "eve@ops", method, &path, "*", &body).await;
+            assert_eq!(
+                (answer.status, answer.code().as_str()),
+                (403, "permission_denied"),
+                "{method} {path}: {}",
+                answer.text()
+            );
+            assert_eq!(answer.json()["detail"], "this needs an administrator", "{method} {path}");
+            let request = answer.headers["lakegate-request-id"].to_str().unwrap();
+            let log = gateway.get("admin", "/v1/audit?user=eve&verdict=denied&limit=1").await.json();
+            let record = json!({
+                "id": request, "action": "administer", "door": "http", "error_code": "permission_denied",
+                "detail": format!("{method} {path} needs an administrator"),
+            });
+            assert!(has(&log["items"][0], &record), "{method} {path}: {log}");
+        }
+        if method == "GET" {
+            assert_eq!(
+                ask(&gateway, "eve", "HEAD", &path, "", &json!(null)).await.status,
+                403,
+                "HEAD {path}"
+            );
+            assert_eq!(gateway.get("admin", &path).await.status, 200, "{path} is there");
+        }
+    }
+    let log = gateway.get("admin", "/v1/audit?user=eve&verdict=denied&limit=1000").await.json();
+    let heads = administration.iter().filter(|(method, _)| method == "GET").count();
+    assert_eq!(log["items"].as_array().unwrap().len(), administration.len() * 2 + heads, "one record each");
+    assert_eq!(gateway.app.store.policy_version().await.unwrap(), version, "nothing has changed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_needs_a_token_and_no_more_for_what_is_theirs() {
+    let gateway = gateway()
+        .await
+        .with_policy("grants: [{ to: user:eve, on: shop.items, permissions: [select] }]")
+        .await;
+    let open = listed(FOR_THE_WORLD);
+    for (method, path) in routes(&gateway).await {
+        let path_of = address(&path, "x");
+        let request = || gateway.request(method.parse::<Method>().unwrap(), &path_of);
+        if open.contains(&(method.clone(), path.clone())) {
+            assert_eq!(gateway.send(request()).await.status, 200, "{method} {path}");
+            continue;
+        }
+        for request in [
+            request(),
+            request().bearer_auth("x.y.z"),
+            request().basic_auth("admin", Some("admin")),
+            request().header("authorization", gateway.token("admin")),
+            request().bearer_auth(gateway.token("admin")).bearer_auth(gateway.token("eve")),
+        ] {
+            let answer = gateway.send(request).await;
+            assert_eq!(
+                (answer.status, answer.code().as_str()),
+                (401, "unauthenticated"),
+                "{method} {path}: {}",
+                answer.text()
+            );
+            assert_eq!(answer.headers["www-authenticate"], "Bearer", "{method} {path}");
+        }
+    }
+    for (method, path) in FOR_EVERYBODY {
+        let body =
+            if *method == "POST" { json!({ "sql": "SELECT id FROM shop.items" }) } else { json!(null) };
+        let answer = ask(&gateway, "eve", method, &address(path, "x"), "", &body).await;
+        assert_eq!(answer.status, 200, "{method} {path}: {}", answer.text());
+    }
+    // The same addresses show nothing to somebody without a grant.
+    for (path, status) in [("/v1/databases/shop", 404), ("/v1/tables/shop/items", 404)] {
+        assert_eq!(gateway.get("mallory", path).await.status, status, "{path}");
+    }
+    for path in ["/v1/databases", "/v1/tables"] {
+        assert_eq!(gateway.get("mallory", path).await.json(), json!({ "items": [] }), "{path}");
+    }
+    let seen = gateway.get("eve", "/v1/tables/shop/items").await;
+    assert!(!seen.headers.contains_key("etag"), "a revision tells of changes");
+    for hidden in ["location", "version", "updated_at", "revision"] {
+        assert!(seen.json().get(hidden).is_none(), "{hidden}: {}", seen.text());
+    }
 }
 
 /// A source with one table of one row.
