@@ -29,3 +29,4 @@ mod slt;
 mod sources;
 mod store;
 mod support;
+mod wire_formats;
