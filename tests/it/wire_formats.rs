@@ -1,5 +1,7 @@
-//! Results over a real socket: every type in every format, and results that break.
+//! Results over a real socket: every type in every format, results that break, and readers that are slow or leave.
 
+use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +14,7 @@ use lakegate_client::{ConnectOptions, Connection};
 use parquet::arrow::ArrowWriter;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::support::gateway::{Gateway, Response};
@@ -528,5 +530,119 @@ async fn without_chunks_only_formats_that_mark_their_end_are_given() {
         assert!(head.contains(" 200 ") && marked(&body), "{format}: {head}");
         let (head, body) = read_all_of(&gateway, "HTTP/1.0", format, BREAKS).await;
         assert!(head.contains(" 200 ") && !body.is_empty() && !marked(&body), "{format}: {head}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_reader_gets_everything() {
+    let gateway = numbers_table().await;
+    let sql = "SELECT x, noise FROM lab.numbers WHERE x < 60000";
+    let accept = format!("{NDJSON}\r\nconnection: close");
+    let mut stream = send(&gateway.url, &gateway.token("all"), "HTTP/1.1", &accept, sql).await;
+    let (mut body, mut part, mut reads) = (Vec::new(), vec![0; 128 * 1024], 0);
+    loop {
+        let count = stream.read(&mut part).await.unwrap();
+        if count == 0 {
+            break;
+        }
+        body.extend_from_slice(&part[..count]);
+        reads += 1;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(reads > 50, "slowly: {reads} reads");
+    let head = body.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+    assert!(has_last_chunk(&body[head..]), "whole after {} bytes", body.len());
+    let text = String::from_utf8_lossy(&body);
+    for x in (0..60_000).step_by(997).chain([59_999]) {
+        assert_eq!(text.matches(&format!("{{\"x\":{x},\"noise\"")).count(), 1, "row {x}");
+    }
+    let record = record(&gateway, "all", |record| record["verdict"] == "allowed").await;
+    assert_eq!(record["rows"], 60_000);
+}
+
+/// The memory that a process has, in MiB.
+fn resident(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+}
+
+/// The program itself beside the gateway of the test, on the same store: its memory is its own.
+async fn program(folder: &Path) -> (tokio::process::Child, String) {
+    let mut server = tokio::process::Command::new(env!("CARGO_BIN_EXE_lakegate"))
+        .args(["serve", "--config"])
+        .arg(folder.join("lakegate.toml"))
+        .env("LAKEGATE__SERVER__HTTP", "127.0.0.1:0")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(server.stderr.take().unwrap()).lines();
+    let mut outs = BufReader::new(server.stdout.take().unwrap()).lines();
+    loop {
+        let line = tokio::select! {
+            Ok(Some(line)) = lines.next_line() => line,
+            Ok(Some(line)) = outs.next_line() => line,
+            else => panic!("the program ended"),
+        };
+        if let Some((_, address)) = line.split_once("listening on ") {
+            let address = address.trim().trim_start_matches("http://").to_owned();
+            tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+            return (server, format!("http://{address}"));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_reader_holds_little_of_a_huge_result() {
+    let gateway = Gateway::start().await;
+    let (server, url) = program(gateway.folder.path()).await;
+    let process = server.id().unwrap();
+    // Some 4 GB.
+    let sql = "SELECT value, md5(CAST(value AS VARCHAR)) || repeat('x', 970) AS wide FROM generate_series(1, 4000000)";
+    for format in FORMATS {
+        let who = format!("idle-{}", format.len());
+        let before = resident(process);
+        let mut stream = send(&url, &gateway.token(&who), "HTTP/1.1", format, sql).await;
+        let mut first = [0; 1000];
+        stream.read_exact(&mut first).await.unwrap();
+        assert!(first.starts_with(b"HTTP/1.1 200 "), "{format}: {}", String::from_utf8_lossy(&first));
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        let grown = resident(process).saturating_sub(before);
+        assert!(grown < 200, "{format}: {grown} MiB more for a reader who reads nothing");
+        drop(stream);
+        let left = Instant::now();
+        let record = record(&gateway, &who, |record| record["verdict"] == "cancelled").await;
+        assert!(left.elapsed() < Duration::from_secs(5), "{format}: {:?}", left.elapsed());
+        let rows = record["rows"].as_i64().unwrap();
+        // Rows that are mostly alike take little room in Parquet: more of them fit between the two ends.
+        let most = if format == PARQUET { 1_000_000 } else { 40_000 };
+        assert!((1..most).contains(&rows), "{format}: {rows} rows for a reader who took one kilobyte");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_ends_its_query_wherever_it_is() {
+    let gateway = Gateway::start_with(|config| config.limits.max_concurrent_queries = 1).await;
+    let endless = "generate_series(1, 1000000000000)";
+    for (who, sql, begins) in [
+        ("early", format!("SELECT sum(value % 7) FROM {endless}"), false),
+        ("sorting", format!("SELECT value FROM {endless} ORDER BY value % 7 LIMIT 3"), false),
+        ("late", format!("SELECT value FROM {endless}"), true),
+    ] {
+        let mut stream = send(&gateway.url, &gateway.token(who), "HTTP/1.1", NDJSON, &sql).await;
+        if begins {
+            stream.read_exact(&mut [0; 1000]).await.unwrap();
+        } else {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        drop(stream);
+        let left = Instant::now();
+        let record = record(&gateway, who, |record| record["verdict"] == "cancelled").await;
+        assert_eq!(record["error_code"], "cancelled", "{record}");
+        // The next one has its turn, so the work has stopped too.
+        assert_eq!(gateway.sql("next", "SELECT 1").await.status, 200);
+        assert!(left.elapsed() < Duration::from_secs(5), "{who}: {:?}", left.elapsed());
     }
 }
