@@ -24,6 +24,7 @@ use crate::audit::sink::AuditSink;
 use crate::catalog::publish::Catalog;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{DeltaLog, Lake};
+use crate::policy::check::check_database;
 use crate::policy::model::TableName;
 use progress::Progress;
 use source::{ReadSummary, Snapshot, Source, SourceTable};
@@ -89,13 +90,15 @@ impl Summary {
 }
 
 /// Brings the tables of `job` from `source` into the lake, one after the other from one snapshot. A table that fails
-/// does not stop the others; an error is returned only when there is no snapshot at all.
+/// does not stop the others; an error is returned only when the database cannot be or there is no snapshot at all.
 pub async fn run(
     context: &Context,
     source: &mut dyn Source,
     job: &Job,
     progress: &Arc<dyn Progress>,
 ) -> Result<Summary> {
+    // Known before the first row is read, and not after the last one is written.
+    check_database(&job.into)?;
     let mut snapshot = source.snapshot(&job.tables).await?;
     let found = snapshot.tables().to_vec();
     let mut summary = Summary { source: source.redacted_url(), tables: Vec::new() };

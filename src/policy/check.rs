@@ -5,16 +5,55 @@
 use std::collections::BTreeSet;
 
 use super::grant::GrantSpec;
-use super::model::{Columns, Permission, Target};
+use super::model::{Columns, INFORMATION_SCHEMA, Permission, Target};
 use super::principal::Principal;
 use super::restriction::{Effect, Mask, Restriction, Scope};
 use super::tag::{Tag, is_plain_word, not_plain};
+use crate::error::Error;
+
+/// The most bytes of a name.
+const LONGEST_NAME: usize = 128;
 
 /// A rule that cannot be kept: the field that is wrong, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invalid {
     pub field: &'static str,
     pub message: String,
+}
+
+impl From<Invalid> for Error {
+    fn from(invalid: Invalid) -> Self {
+        Self::invalid_request(invalid.message)
+    }
+}
+
+/// Checks the name of a database that is to be made.
+pub fn check_database(name: &str) -> Result<(), Invalid> {
+    check_name("database", name)?;
+    match name.eq_ignore_ascii_case(INFORMATION_SCHEMA) {
+        true => invalid(
+            "name",
+            format!(
+                "`{name}` is not a name for a database: `{INFORMATION_SCHEMA}` is where every reader finds what is theirs"
+            ),
+        ),
+        false => Ok(()),
+    }
+}
+
+/// Checks that a name can be written in a statement, a rule or an address without doubt.
+pub fn check_name(what: &str, name: &str) -> Result<(), Invalid> {
+    let mistakable = |character: char| character.is_control() || ".*/\"`".contains(character);
+    let reason = if name.is_empty() {
+        "it is empty"
+    } else if name.len() > LONGEST_NAME {
+        "it is longer than 128 bytes"
+    } else if name.trim() != name || name.chars().any(mistakable) {
+        "leave out `.`, `*`, `/`, quotes, control characters and spaces at its ends"
+    } else {
+        return Ok(());
+    };
+    invalid("name", format!("`{name}` is not a name for a {what}: {reason}"))
 }
 
 /// Checks that the parts of a grant fit together.
@@ -196,4 +235,21 @@ pub fn check_columns(columns: &Columns) -> Result<(), Invalid> {
 
 fn invalid(field: &'static str, message: impl Into<String>) -> Result<(), Invalid> {
     Err(Invalid { field, message: message.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_could_be_mistaken_are_refused() {
+        for name in ["", "a.b", "a*", " a", "a\n", "a/b", "a\"b", "a`b", &"x".repeat(129)] {
+            assert!(check_name("role", name).is_err(), "{name:?}");
+        }
+        for name in ["größe 2", "it's", "information_schema", &"x".repeat(128)] {
+            assert!(check_name("role", name).is_ok(), "{name:?}");
+        }
+        assert!(check_database("information_schema").is_err());
+        assert!(check_database("information_schemas").is_ok());
+    }
 }

@@ -15,6 +15,9 @@ use super::principal::Principal;
 use super::restriction::{Restriction, Scope};
 use super::tag::{Tag, TagExpression, TaggedObject, Tags};
 
+/// The listing of what a reader may see, which stands among the databases. No database can have its name.
+pub const INFORMATION_SCHEMA: &str = "information_schema";
+
 /// A table's full name, written `database.table`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

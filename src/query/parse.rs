@@ -24,13 +24,11 @@ use super::engine::CATALOG;
 use super::fault;
 use super::show::Listing;
 use crate::error::{Error, ErrorKind, Result};
+pub use crate::policy::model::INFORMATION_SCHEMA;
 use crate::policy::model::TableName;
 
 /// How deep a statement may nest. Real queries stay below 50.
 const DEPTH: usize = 128;
-
-/// The database that lists what the reader may see.
-pub const INFORMATION_SCHEMA: &str = "information_schema";
 
 /// What a text says.
 #[derive(Debug)]

@@ -1,4 +1,5 @@
-//! Databases: named sets of tables.
+//! Databases: named sets of tables. Whoever makes one, a request, a policy file or an ingestion, makes it here, so
+//! here its name is checked.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use super::failure::{store_failed, unreadable};
 use super::record::{Database, Versioned};
 use super::{Applied, check_revision, exists_already};
 use crate::error::{Error, Result};
+use crate::policy::check::check_database;
 
 pub(super) async fn list(connection: &mut AnyConnection) -> Result<BTreeMap<String, Versioned<Database>>> {
     let rows = sqlx::query("SELECT name, comment, revision FROM databases")
@@ -19,16 +21,8 @@ pub(super) async fn list(connection: &mut AnyConnection) -> Result<BTreeMap<Stri
     rows.iter().map(|row| decode(row).map(|database| (database.value.name.clone(), database))).collect()
 }
 
-/// The database that lists what a reader may see; one of this name could not be reached.
-const RESERVED: &str = "information_schema";
-
 pub(super) async fn create(connection: &mut AnyConnection, value: &Database) -> Result<Applied> {
-    if value.name.eq_ignore_ascii_case(RESERVED) {
-        return Err(Error::invalid_request(format!(
-            "`{}` is reserved for the listings: choose another name",
-            value.name
-        )));
-    }
+    check_database(&value.name)?;
     if find(connection, &value.name).await?.is_some() {
         return Err(exists_already("database", &value.name));
     }

@@ -33,3 +33,4 @@ mod slt;
 mod sources;
 mod store;
 mod support;
+mod wire_formats;

@@ -133,7 +133,9 @@ async fn actions(store: &Store) -> Vec<String> {
 
 async fn keeps_every_field(url: &str, store: Store) {
     let huge = "x'\"表".repeat(200_000);
-    let commented = Database { name: AWKWARD.into(), comment: Some(huge) };
+    // Of what a database's name may have.
+    let name = "Ünïcode 表 🦀 'single' \\ % _ ; -- $1 ? end";
+    let commented = Database { name: name.into(), comment: Some(huge) };
     let bare = TableRecord { version: None, comment: None, format: Format::Ndjson, ..table("sales.bare") };
     let everyone = role(AWKWARD, &["user:ana", "group:a:b", "role:other", "public"]);
     let plain = Grant {

@@ -77,9 +77,7 @@ fn database(
     (name, at): &Named<'_>,
     tagged: &mut Vec<Placed<TaggingSpec>>,
 ) -> Result<Placed<DatabaseSpec>, FileError> {
-    check::check_target(&Target::Database(name.clone()))
-        .map_err(|_| at.error(format!("`{name}` is not a database's name: it has no `.` and no `*`")))?;
-    at.check_name("a database", name)?;
+    check::check_database(name).map_err(|invalid| at.error(invalid.message))?;
     // `sales:` with nothing under it is a database of which nothing more is said.
     let fields = fields_or_none(at, "a database", &["comment", "tags", "tables"])?;
     tagged.extend(tags_of(TaggedObject::Database(name.clone()), &fields)?);

@@ -6,7 +6,7 @@ use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, Version};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::caller::{Caller, RequestId};
 use super::error::{Problem, ProblemDocument, log};
 use super::extract::Object;
-use super::formats::{self, Head};
+use super::formats::{self, Format, Head};
 use crate::app::App;
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::{self, Answer, Request};
@@ -84,7 +84,8 @@ pub struct SqlResult {
 /// Runs one statement and streams its result.
 ///
 /// The format follows `accept`. Every answer has `lakegate-query-id` and `lakegate-policy` (the notice, as JSON). A
-/// result that breaks ends without its last chunk. JSON says in `truncated` whether `max_rows` cut it; the other
+/// result that breaks ends without its last chunk; over HTTP/1.0, which has no chunks, NDJSON and CSV are refused,
+/// since they do not mark their end. JSON says in `truncated` whether `max_rows` cut it; the other
 /// formats repeat `max_rows` in `lakegate-max-rows`: a result with exactly as many rows may have been cut.
 #[utoipa::path(post, path = "/v1/sql", tag = "query", request_body = SqlRequest, responses(
     (status = 200, description = "The result", content(
@@ -105,10 +106,12 @@ pub(super) async fn run_sql(
     Caller(identity): Caller,
     Extension(RequestId(query_id)): Extension<RequestId>,
     Extension(cut): Extension<CancellationToken>,
+    version: Version,
     headers: HeaderMap,
     Object(asked): Object<SqlRequest>,
 ) -> Result<Response, Problem> {
     let format = formats::negotiate(headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()))?;
+    refuse_endless(format, version)?;
     let max_rows = asked.max_rows;
     let request = Request {
         query_id,
@@ -138,6 +141,18 @@ pub(super) async fn run_sql(
         headers.insert("lakegate-max-rows", HeaderValue::from(max_rows));
     }
     Ok(response)
+}
+
+/// Before HTTP/1.1 the end of a body is the end of its connection, also when the result broke.
+fn refuse_endless(format: Format, version: Version) -> Result<()> {
+    if version >= Version::HTTP_11 || format.marks_its_end() {
+        return Ok(());
+    }
+    Err(Error::invalid_request(format!(
+        "`{}` does not mark its end, and neither does {version:?}: ask with HTTP/1.1, also through proxies, or for \
+         another format",
+        format.media_type()
+    )))
 }
 
 /// The chunks until the server stops. A failure goes to the log, and to the client as a broken answer.

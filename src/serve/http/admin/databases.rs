@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::super::caller::{Administrator, Caller};
 use super::super::error::{Problem, ProblemDocument};
 use super::super::extract::{IfMatch, Named, Object, Params, Tagged};
-use super::{Listing, Page, check_name};
+use super::{Listing, Page};
 use crate::app::{App, Governance};
 use crate::error::{Error, Result};
 use crate::policy::decide::decide_database;
@@ -94,7 +94,6 @@ pub(in super::super) async fn create_database(
     Administrator(identity): Administrator,
     Object(NewDatabase { name, comment }): Object<NewDatabase>,
 ) -> Result<Tagged<DatabaseView>, Problem> {
-    check_name("database", &name)?;
     let database = Database { name: name.clone(), comment };
     app.commit(&identity.user, vec![Change::CreateDatabase(database)]).await?;
     let view = current(&app, &name)?;

@@ -12,9 +12,10 @@ use utoipa::ToSchema;
 use super::super::caller::Administrator;
 use super::super::error::{Problem, ProblemDocument};
 use super::super::extract::{IfMatch, Named, Object, Params, Tagged};
-use super::{Listing, Page, check_name, check_same};
+use super::{Listing, Page, check_same};
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::policy::check::{check_members, check_name};
 use crate::policy::model::Role;
 use crate::policy::principal::Principal;
 use crate::store::record::{Change, Versioned};
@@ -87,7 +88,7 @@ pub(in super::super) async fn create_role(
     Administrator(identity): Administrator,
     Object(body): Object<RoleBody>,
 ) -> Result<Tagged<RoleView>, Problem> {
-    check_name("role", &body.name)?;
+    check_name("role", &body.name).map_err(Error::from)?;
     let role = checked(&app, body)?;
     let name = role.name.clone();
     app.commit(&identity.user, vec![Change::CreateRole(role)]).await?;
@@ -138,6 +139,7 @@ fn current(app: &App, name: &str) -> Result<RoleView> {
 }
 
 fn checked(app: &App, body: RoleBody) -> Result<Role> {
+    check_members(&body.members)?;
     let role = Role { name: body.name, members: body.members };
     let governance = app.state();
     refuse_cycle(&role, &governance.state.roles)?;

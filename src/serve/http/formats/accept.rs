@@ -6,11 +6,16 @@ use crate::error::{Error, Result};
 /// The format that the values of the `accept` header like best; JSON when there is none, or when all are as good.
 /// The most specific range that covers a format says how much it is liked (RFC 9110, section 12.5.1).
 pub fn negotiate<'a>(accept: impl IntoIterator<Item = &'a str>) -> Result<Format> {
-    let ranges: Vec<Range<'_>> =
-        accept.into_iter().flat_map(|value| value.split(',')).filter_map(Range::parse).collect();
-    if ranges.is_empty() {
+    let asked: Vec<&str> = accept
+        .into_iter()
+        .flat_map(|value| value.split(','))
+        .filter(|text| !text.trim().is_empty())
+        .collect();
+    if asked.is_empty() {
         return Ok(Format::Json);
     }
+    // What is no media type, such as `csv`, is one that is not known: JSON in its place would not be what was asked.
+    let ranges: Vec<Range<'_>> = asked.into_iter().filter_map(Range::parse).collect();
     let mut best: Option<(Liking, Format)> = None;
     for format in Format::ALL {
         let Some(liking) = liking(&ranges, format) else { continue };

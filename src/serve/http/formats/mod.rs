@@ -99,6 +99,14 @@ impl Format {
         }
     }
 
+    /// Whether a body in this format shows by itself that it is whole. One that does not needs a transport that does.
+    pub fn marks_its_end(self) -> bool {
+        match self {
+            Self::Json | Self::Arrow | Self::Parquet => true,
+            Self::Ndjson | Self::Csv => false,
+        }
+    }
+
     fn encoder(self, head: Head) -> Result<Box<dyn Encoder>> {
         Ok(match self {
             Self::Json => Box::new(json::Json::new(head)),
