@@ -25,6 +25,7 @@ mod leaks;
 mod migrations;
 mod openapi;
 mod requests;
+mod shell;
 mod slt;
 mod sources;
 mod store;
