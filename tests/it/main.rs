@@ -29,4 +29,5 @@ mod shell;
 mod slt;
 mod sources;
 mod store;
+mod store_away;
 mod support;
