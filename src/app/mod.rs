@@ -133,7 +133,11 @@ impl App {
     /// Two refreshes may overlap: the newer state stays, whichever was read first.
     fn take_up(&self, newer: Arc<Governance>) {
         self.governance.rcu(|current| {
-            if current.state.version >= newer.state.version { Arc::clone(current) } else { Arc::clone(&newer) }
+            if current.state.version >= newer.state.version {
+                Arc::clone(current)
+            } else {
+                Arc::clone(&newer)
+            }
         });
     }
 
@@ -149,8 +153,7 @@ impl App {
     pub async fn change(&self, actor: &str, changes: Vec<Change>) -> Result<i64> {
         loop {
             let governance = self.state();
-            rules::check(self, &governance, &changes, Names::MustExist)
-                .map_err(|refused| refused.error)?;
+            rules::check(self, &governance, &changes, Names::MustExist).map_err(|refused| refused.error)?;
             let outcome = self.commit_if(actor, governance.state.version, changes.clone()).await;
             match outcome {
                 Err(error) if error.kind() == ErrorKind::Conflict => {

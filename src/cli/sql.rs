@@ -4,7 +4,7 @@
 //! knows nothing of the store or the lake beside it. Data goes to standard output, words to standard error.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Read, Write};
+use std::io::IsTerminal;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use std::time::Duration;
 use lakegate_client::{ConnectOptions, Connection};
 
 use crate::cli::shell;
-use crate::cli::shell::output::{self, Format};
-use crate::cli::shell::scan;
+use crate::cli::shell::output::Format;
+use crate::cli::shell::script::{self, Input};
 use crate::config::Config;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::identity::LocalIssuer;
 
 /// Where a gateway listens unless something else is said.
@@ -42,7 +42,7 @@ pub struct Args {
     /// The database that table names without one are looked up in.
     #[arg(long, value_name = "DB")]
     database: Option<String>,
-    /// Run this and exit; several statements are separated by `;`.
+    /// Run this and exit; several statements are separated by `;`, a backslash command has a line of its own.
     #[arg(short = 'c', long = "command", value_name = "SQL")]
     command: Option<String>,
     /// How to write results.
@@ -71,17 +71,11 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
     if let Some(database) = args.database {
         options = options.database(database);
     }
-    let connection = Connection::new(options).map_err(failure)?;
+    let connection = Connection::new(options).map_err(shell::failure)?;
     match args.command {
-        Some(sql) => script(&connection, &sql, args.format).await,
+        Some(text) => script::run(connection, args.format, Input::Text(text)).await,
         None if std::io::stdin().is_terminal() => shell::run(connection, args.format).await,
-        None => {
-            let mut sql = String::new();
-            std::io::stdin().read_to_string(&mut sql).map_err(|error| {
-                Error::invalid_request(format!("standard input cannot be read as text: {error}"))
-            })?;
-            script(&connection, &sql, args.format).await
-        }
+        None => script::run(connection, args.format, Input::Stdin).await,
     }
 }
 
@@ -114,39 +108,6 @@ fn local_token(user: &str, groups: &[String], config: &Config) -> Result<String>
             Err(Error::invalid_request("the local issuer is off: give a token of your issuer with `--token`"))
         }
     }
-}
-
-/// Runs statements one after the other; the first that fails ends it.
-async fn script(connection: &Connection, sql: &str, format: Format) -> Result<()> {
-    for statement in scan::statements(sql) {
-        let mut out = std::io::BufWriter::new(std::io::stdout());
-        let outcome = output::run(connection.query(statement), format, &mut out).await;
-        match outcome.and_then(|summary| out.flush().map(|()| summary).map_err(output::Failure::Write)) {
-            Ok(summary) => eprintln!("{summary}"),
-            Err(output::Failure::Write(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
-                return Ok(());
-            }
-            Err(output::Failure::Write(error)) => {
-                return Err(Error::new(
-                    ErrorKind::QueryFailed,
-                    format!("the result cannot be written: {error}"),
-                ));
-            }
-            Err(output::Failure::Query(error)) => return Err(failure(error)),
-        }
-    }
-    Ok(())
-}
-
-/// The gateway's words pass unchanged; only their carrier differs.
-fn failure(error: lakegate_client::Error) -> Error {
-    let kind = match &error {
-        lakegate_client::Error::Options(_) => ErrorKind::InvalidRequest,
-        lakegate_client::Error::Unreachable(_) => ErrorKind::Unavailable,
-        _ => ErrorKind::QueryFailed,
-    };
-    let query = error.query_id().map(|id| format!(", query {id}")).unwrap_or_default();
-    Error::new(kind, format!("{error}{query}"))
 }
 
 #[cfg(test)]

@@ -56,6 +56,9 @@ impl Default for StoreConfig {
 impl fmt::Debug for StoreConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = self.url.split_once("://").map_or("", |(scheme, _)| scheme);
-        f.debug_struct("StoreConfig").field("url", &format_args!("{scheme}://…")).field("grace", &self.grace).finish()
+        f.debug_struct("StoreConfig")
+            .field("url", &format_args!("{scheme}://…"))
+            .field("grace", &self.grace)
+            .finish()
     }
 }

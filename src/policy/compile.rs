@@ -153,7 +153,9 @@ impl Index {
         let targets = [Target::Table(table.clone()), Target::AllTables(table.database.clone())];
         let mut grants = self.holdings.on(&targets, asker);
         if self.holdings.has_any_on_tags() {
-            grants.extend(asker.principals.iter().flat_map(|principal| self.holdings.on_tags(principal, asker.now)));
+            grants.extend(
+                asker.principals.iter().flat_map(|principal| self.holdings.on_tags(principal, asker.now)),
+            );
         }
         ordered(grants)
     }

@@ -115,7 +115,9 @@ impl Holdings {
     /// The grants on exactly `target` for exactly `principal`, in force or not.
     pub(super) fn at(&self, target: &Target, principal: &Principal) -> impl Iterator<Item = &Grant> {
         let held = self.by_place.get(&number(target, principal)).map_or(&[][..], Held::all);
-        held.iter().map(AsRef::as_ref).filter(move |grant: &&Grant| grant.on == *target && grant.to == *principal)
+        held.iter()
+            .map(AsRef::as_ref)
+            .filter(move |grant: &&Grant| grant.on == *target && grant.to == *principal)
     }
 
     /// The grants on tags for exactly `principal` that are in force at `now`.
@@ -136,10 +138,16 @@ impl Holdings {
 
     /// Whether the asker has a grant in force on the database or on something in it.
     pub(super) fn touch(&self, database: &str, asker: &Asker) -> bool {
-        asker.principals.iter().any(|principal| self.touching.get(&number(database, principal)).is_some_and(|count| *count > 0))
-            || self.for_a_time.get(database).into_iter().flatten().any(|grant| {
-                asker.principals.contains(&grant.to) && grant.is_valid_at(asker.now)
-            })
+        asker
+            .principals
+            .iter()
+            .any(|principal| self.touching.get(&number(database, principal)).is_some_and(|count| *count > 0))
+            || self
+                .for_a_time
+                .get(database)
+                .into_iter()
+                .flatten()
+                .any(|grant| asker.principals.contains(&grant.to) && grant.is_valid_at(asker.now))
     }
 }
 

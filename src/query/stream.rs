@@ -1,7 +1,9 @@
 //! The rows of an answer as they come, with the end of the request in its own hands.
 //!
-//! Rows are pulled: the query goes no faster than its reader, and two batches are the most that wait in between.
-//! However the stream ends (last row, fault, deadline, reader gone) the audit record is closed exactly once.
+//! Rows are pulled: the query goes no faster than its reader, and two batches are the most that wait in between. But a
+//! reader who does not read keeps nobody else waiting: when the query's time is up its work and its turn end, whether
+//! anybody looks or not. However the stream ends (last row, fault, deadline, reader gone) the audit record is closed
+//! exactly once, and an end that nobody told is a fault and never a complete result.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -24,7 +26,7 @@ const WAITING: usize = 2;
 /// The rows of one answer. Dropping it before its end cancels the query.
 #[derive(Debug)]
 pub struct RowStream {
-    batches: mpsc::Receiver<Result<RecordBatch>>,
+    parts: mpsc::Receiver<Part>,
     record: Record,
     left: Option<u64>,
     truncated: bool,
@@ -32,7 +34,14 @@ pub struct RowStream {
     deadline: Pin<Box<Sleep>>,
     timeout: Duration,
     _work: Work,
-    _turn: OwnedSemaphorePermit,
+}
+
+/// What the query's work hands over.
+enum Part {
+    Rows(RecordBatch),
+    Fault(Error),
+    /// There are no more rows.
+    End,
 }
 
 impl RowStream {
@@ -44,18 +53,19 @@ impl RowStream {
         turn: OwnedSemaphorePermit,
         started: Instant,
     ) -> Self {
-        let (sender, batches) = mpsc::channel(WAITING);
+        let (sender, parts) = mpsc::channel(WAITING);
         let timeout = engine.timeout();
+        let deadline = started + timeout;
+        let work = Pump { rows, sender, turn };
         Self {
-            batches,
+            parts,
             record,
             left: max_rows,
             truncated: false,
             ended: false,
-            deadline: Box::pin(tokio::time::sleep_until(started + timeout)),
+            deadline: Box::pin(tokio::time::sleep_until(deadline)),
             timeout,
-            _work: engine.start(pump(rows, sender)),
-            _turn: turn,
+            _work: engine.start(work.run(deadline, timeout)),
         }
     }
 
@@ -80,19 +90,43 @@ impl RowStream {
 
     fn finish(&mut self, error: Option<&Error>) {
         self.ended = true;
-        self.batches.close();
+        self.parts.close();
         self.record.close(error);
     }
 }
 
 /// Carries batches from the engine's threads to the reader; ends when the reader is gone.
-async fn pump(mut rows: SendableRecordBatchStream, sender: mpsc::Sender<Result<RecordBatch>>) {
-    while let Some(batch) = rows.next().await {
-        let failed = batch.is_err();
-        if sender.send(batch.map_err(fault::translate)).await.is_err() || failed {
-            return;
+struct Pump {
+    rows: SendableRecordBatchStream,
+    sender: mpsc::Sender<Part>,
+    turn: OwnedSemaphorePermit,
+}
+
+impl Pump {
+    async fn run(self, deadline: Instant, timeout: Duration) {
+        let Self { mut rows, sender, turn } = self;
+        let last = match tokio::time::timeout_at(deadline, carry(&mut rows, &sender)).await {
+            Ok(last) => last,
+            Err(_) => Some(Part::Fault(too_slow(timeout))),
+        };
+        // Before anything that may wait for the reader: what the query holds is needed by others.
+        drop((rows, turn));
+        if let Some(last) = last {
+            // Fails only when the reader is gone, and then nobody needs it.
+            let _ = sender.send(last).await;
         }
     }
+}
+
+/// Carries all rows, and gives what is to be told at the end; nothing when the reader is gone.
+async fn carry(rows: &mut SendableRecordBatchStream, sender: &mpsc::Sender<Part>) -> Option<Part> {
+    while let Some(batch) = rows.next().await {
+        match batch {
+            Ok(batch) => sender.send(Part::Rows(batch)).await.ok()?,
+            Err(fault) => return Some(Part::Fault(fault::translate(fault))),
+        }
+    }
+    Some(Part::End)
 }
 
 impl Stream for RowStream {
@@ -108,19 +142,24 @@ impl Stream for RowStream {
                 this.finish(None);
                 return Poll::Ready(None);
             }
-            match this.batches.poll_recv(context) {
-                Poll::Ready(Some(Ok(batch))) => {
+            match this.parts.poll_recv(context) {
+                Poll::Ready(Some(Part::Rows(batch))) => {
                     if let Some(batch) = this.take(batch) {
                         return Poll::Ready(Some(Ok(batch)));
                     }
                 }
-                Poll::Ready(Some(Err(error))) => {
+                Poll::Ready(Some(Part::Fault(error))) => {
                     this.finish(Some(&error));
                     return Poll::Ready(Some(Err(error)));
                 }
-                Poll::Ready(None) => {
+                Poll::Ready(Some(Part::End)) => {
                     this.finish(None);
                     return Poll::Ready(None);
+                }
+                Poll::Ready(None) => {
+                    let error = Error::internal("the query's work ended without a word");
+                    this.finish(Some(&error));
+                    return Poll::Ready(Some(Err(error)));
                 }
                 Poll::Pending => {
                     return match this.deadline.as_mut().poll(context) {

@@ -30,7 +30,9 @@ impl State {
         let mut touched = std::collections::BTreeSet::new();
         for change in changes {
             match change {
-                Change::CreateGrant(grant) | Change::UpdateGrant { value: grant, .. } => touched.insert(&grant.id),
+                Change::CreateGrant(grant) | Change::UpdateGrant { value: grant, .. } => {
+                    touched.insert(&grant.id)
+                }
                 Change::DropGrant { id, .. } => touched.insert(id),
                 other => {
                     rules_changed |= other.is_of_rules();

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{AnyConnection, ConnectOptions, Executor};
+use sqlx::{AnyConnection, ConnectOptions, Connection, Executor};
+use url::Url;
 
 use super::Store;
 use super::failure::store_failed;
@@ -25,17 +26,24 @@ static POSTGRES: Migrator = Migrator { ignore_missing: true, ..sqlx::migrate!("m
 
 const MIGRATE_ATTEMPTS: u32 = 5;
 
+/// How long a server may be silent when the program starts.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 impl Store {
     /// Opens the store at a `sqlite://PATH` or `postgres://…` URL. A missing SQLite file is created; its tables are
     /// made by [`Store::migrate`].
     pub async fn connect(url: &str) -> Result<Self> {
         sqlx::any::install_default_drivers();
         let dialect = Dialect::of(url)?;
+        let options = options(url, dialect)?;
+        if dialect == Dialect::Postgres {
+            probe(url, &options).await?;
+        }
         let pool = AnyPoolOptions::new()
             .max_connections(8)
             .acquire_timeout(Duration::from_secs(15))
             .after_connect(move |connection, _| Box::pin(prepare(connection, dialect)))
-            .connect_with(options(url, dialect)?)
+            .connect_with(options)
             .await
             .map_err(store_failed)?;
         Ok(Self { pool, dialect, url: url.into() })
@@ -87,6 +95,47 @@ fn options(url: &str, dialect: Dialect) -> Result<AnyConnectOptions> {
         Error::invalid_request("the store's URL is not well formed").with_source(error)
     })?;
     Ok(options.disable_statement_logging())
+}
+
+/// Whether the server can be reached at all: a pool would knock again and again, and say late that nobody is there.
+/// A server that is only starting or full is left to the pool, which waits for it.
+async fn probe(url: &str, options: &AnyConnectOptions) -> Result<()> {
+    let attempt = tokio::time::timeout(PATIENCE, AnyConnection::connect_with(options)).await;
+    let (why, cause) = match attempt {
+        Err(elapsed) => ("does not answer", elapsed.into()),
+        Ok(Ok(connection)) => return connection.close().await.map_err(store_failed),
+        Ok(Err(error)) => match reason(&error) {
+            Some(why) => (why, Box::from(error)),
+            None => return Ok(()),
+        },
+    };
+    let cause: Box<dyn std::error::Error + Send + Sync> = cause;
+    let server = server(url).map(|server| format!(" at `{server}`")).unwrap_or_default();
+    Err(Error::unavailable(
+        format!("the policy store{server} {why}: check `store.url` and its PostgreSQL"),
+        cause,
+    ))
+}
+
+/// What is wrong for longer than a moment, if it is.
+fn reason(error: &sqlx::Error) -> Option<&'static str> {
+    match error {
+        sqlx::Error::Io(_) => Some("cannot be reached"),
+        sqlx::Error::Tls(_) => Some("cannot be reached securely"),
+        sqlx::Error::Database(error) => match error.code()?.get(..2)? {
+            "28" => Some("does not let this user in"),
+            "3D" => Some("has no such database"),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Host and port as the URL has them, and nothing else of it.
+fn server(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    let host = url.host_str().filter(|host| !host.is_empty())?;
+    Some(format!("{host}:{}", url.port().unwrap_or(5432)))
 }
 
 /// Settings of one connection. The order matters: switching to WAL may have to wait for another process.

@@ -143,3 +143,26 @@ async fn a_query_that_takes_too_long_is_stopped_and_others_go_on() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_who_does_not_read_keeps_no_turn_past_the_time_limit() {
+    let gateway = Gateway::start_with(|config| {
+        config.limits.query_timeout = Duration::from_secs(1);
+        config.limits.max_concurrent_queries = 1;
+    })
+    .await;
+    let sql = "SELECT value FROM generate_series(1, 100000000000)";
+    let request = gateway.request(Method::POST, "/v1/sql").bearer_auth(gateway.token("idle"));
+    let request =
+        request.header("accept", "application/vnd.apache.arrow.stream").json(&json!({ "sql": sql }));
+    let mut body = request.send().await.unwrap().bytes_stream();
+    assert!(body.next().await.unwrap().is_ok());
+    let asked = std::time::Instant::now();
+    assert_eq!(gateway.sql("other", "SELECT 1").await.status, 200, "the only turn came back");
+    assert!(asked.elapsed() < Duration::from_secs(10));
+    let mut whole = true;
+    while let Some(chunk) = body.next().await {
+        whole &= chunk.is_ok();
+    }
+    assert!(!whole, "what the time limit cut is no whole result");
+}

@@ -5,7 +5,8 @@
 
 mod command;
 pub(crate) mod output;
-pub(crate) mod scan;
+mod scan;
+pub(crate) mod script;
 mod table;
 
 use std::io::Write;
@@ -15,7 +16,7 @@ use lakegate_client::{Connection, Query};
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use command::Command;
 use output::{Failure, Format};
 
@@ -37,11 +38,12 @@ pub async fn run(connection: Connection, format: Format) -> Result<()> {
     let mut pending = String::new();
     println!("Ask in SQL; end a statement with `;`. `\\?` lists the commands, `\\q` leaves.");
     loop {
-        let prompt = if pending.trim().is_empty() { PROMPT } else { PROMPT_INSIDE };
+        let prompt = if scan::awaits_statement(&pending) { PROMPT } else { PROMPT_INSIDE };
         let (line, returned) = read(editor, prompt).await?;
         editor = returned;
         match line {
-            Ok(line) if pending.trim().is_empty() && line.trim_start().starts_with('\\') => {
+            Ok(line) if line.trim_start().starts_with('\\') && scan::awaits_statement(&pending) => {
+                pending.clear();
                 remember(&mut editor, &line);
                 if session.obey(&line).await == Next::Leave {
                     break;
@@ -81,7 +83,7 @@ impl Session {
             }
             pending = rest;
         }
-        if pending.trim().is_empty() { String::new() } else { pending }
+        if scan::awaits_statement(&pending) { String::new() } else { pending }
     }
 
     async fn obey(&mut self, line: &str) -> Next {
@@ -117,6 +119,7 @@ impl Session {
             Some(Ok(summary)) if self.timing => eprintln!("{summary}"),
             Some(Ok(summary)) => eprintln!("{}", summary.without_time()),
             Some(Err(Failure::Query(error))) => eprintln!("error: {error}"),
+            Some(Err(Failure::Command(message))) => eprintln!("{message}"),
             Some(Err(Failure::Write(error))) => eprintln!("error: the result cannot be written: {error}"),
             None => eprintln!("\ncancelled"),
         }
@@ -125,6 +128,17 @@ impl Session {
         }
         outcome.and_then(std::result::Result::ok).map(|summary| summary.rows)
     }
+}
+
+/// The gateway's words pass unchanged; only their carrier differs.
+pub(crate) fn failure(error: lakegate_client::Error) -> Error {
+    let kind = match &error {
+        lakegate_client::Error::Options(_) => ErrorKind::InvalidRequest,
+        lakegate_client::Error::Unreachable(_) => ErrorKind::Unavailable,
+        _ => ErrorKind::QueryFailed,
+    };
+    let query = error.query_id().map(|id| format!(", query {id}")).unwrap_or_default();
+    Error::new(kind, format!("{error}{query}"))
 }
 
 /// Reading blocks, so it has a thread of its own; the editor goes there and comes back.

@@ -46,6 +46,8 @@ pub struct Summary {
 pub enum Failure {
     Query(lakegate_client::Error),
     Write(io::Error),
+    /// A backslash command that is none, told as a sentence.
+    Command(String),
 }
 
 /// Runs a query and writes its result.

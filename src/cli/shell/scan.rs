@@ -2,18 +2,6 @@
 //!
 //! Knows `'text'`, `"name"`, `-- comment`, nested `/* comment */` and `$tag$ text $tag$`, and nothing else of SQL.
 
-/// The statements of a script, without their `;` and without those that say nothing.
-pub fn statements(mut text: &str) -> Vec<&str> {
-    let mut statements = Vec::new();
-    while let Some((statement, rest)) = split_first(text) {
-        statements.push(statement.trim());
-        text = rest;
-    }
-    statements.push(text.trim());
-    statements.retain(|statement| !is_blank(statement));
-    statements
-}
-
 /// The first statement and what follows its `;`; `None` while no statement is complete.
 pub fn split_first(text: &str) -> Option<(&str, &str)> {
     let mut rest = text;
@@ -29,15 +17,24 @@ pub fn split_first(text: &str) -> Option<(&str, &str)> {
 
 /// Whether a text is nothing but space and comments.
 pub fn is_blank(text: &str) -> bool {
-    let mut rest = text;
+    // What is left is the beginning of something unfinished: only a comment is nothing.
+    after_blanks(text).is_some_and(|rest| rest.is_empty() || rest.starts_with("--") || rest.starts_with("/*"))
+}
+
+/// Whether what follows a text begins a statement: it is blank and no comment is open.
+pub fn awaits_statement(text: &str) -> bool {
+    after_blanks(text) == Some("")
+}
+
+/// What is left behind space and closed comments, unless something else stands among them.
+fn after_blanks(mut rest: &str) -> Option<&str> {
     while let Some(token) = token(rest) {
         if token.what != What::Nothing {
-            return false;
+            return None;
         }
         rest = rest.get(token.length..).unwrap_or_default();
     }
-    // What is left is the beginning of something unfinished: only a comment is nothing.
-    rest.is_empty() || rest.starts_with("--") || rest.starts_with("/*")
+    Some(rest)
 }
 
 #[derive(PartialEq, Eq)]
@@ -114,6 +111,18 @@ fn dollar_tag(text: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
+    /// The statements of a script, without their `;` and without those that say nothing.
+    fn statements(mut text: &str) -> Vec<&str> {
+        let mut statements = Vec::new();
+        while let Some((statement, rest)) = split_first(text) {
+            statements.push(statement.trim());
+            text = rest;
+        }
+        statements.push(text.trim());
+        statements.retain(|statement| !is_blank(statement));
+        statements
+    }
+
     #[test]
     fn statements_end_at_a_semicolon_outside_quotes_and_comments() {
         for (script, expected) in [
@@ -153,6 +162,19 @@ mod tests {
             [("", true), (" \n-- x", true), ("/* x", true), ("/* x */ 1", false), ("'", false), ("-1", false)]
         {
             assert_eq!(is_blank(text), blank, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_statement_is_awaited_where_nothing_is_open() {
+        for (text, awaited) in [
+            ("", true),
+            (" \n-- x\n/* y */\n", true),
+            ("-- x", false),
+            ("/* x\n", false),
+            ("SELECT\n", false),
+        ] {
+            assert_eq!(awaits_statement(text), awaited, "{text}");
         }
     }
 }

@@ -7,7 +7,7 @@ use arrow::array::{
     StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow_schema::{DataType, Field};
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Timelike};
 use sqlx::sqlite::SqliteValueRef;
 use sqlx::{Decode, Sqlite, TypeInfo, Value, ValueRef};
 
@@ -231,6 +231,10 @@ fn parse_moment(text: &str) -> Option<i64> {
     let forms = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"];
     let moment = forms.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
     let moment = moment.or_else(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0))?;
+    // A second 60 is read as a fraction of 59, and would come out as the next minute.
+    if moment.nanosecond() >= 1_000_000_000 {
+        return None;
+    }
     let fraction = text.rsplit_once('.').map_or("", |(_, fraction)| fraction);
     (fraction.trim_end_matches('0').len() <= 6).then(|| moment.and_utc().timestamp_micros())
 }

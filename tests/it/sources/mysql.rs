@@ -330,6 +330,26 @@ async fn zero_dates_stop_the_table_or_become_null_and_are_counted() {
     }
 }
 
+/// The server lets in days that no month has where it is told to.
+#[tokio::test]
+async fn days_that_no_month_has_are_told() {
+    let url = database(&[
+        "CREATE TABLE t (d DATE, at DATETIME(6))",
+        "SET sql_mode = 'ALLOW_INVALID_DATES'",
+        "INSERT INTO t VALUES ('2020-02-30', '2023-02-29 01:02:03.000004'), ('2020-02-29', '2024-02-29 00:00:00')",
+    ])
+    .await;
+    let mut strict = snapshot(&url, &["t"], ReadOptions::default()).await;
+    let t = named(&*strict, "t");
+    let error = batches(&mut *strict, &t).await.1.unwrap_err();
+    assert!(error.detail().starts_with("column `d` of `t` has the value `2020-02-30`"), "{error}");
+    let (batch, summary) = whole(&mut *snapshot(&url, &["t"], LENIENT).await, "t").await;
+    assert_eq!(summary, ReadSummary { rows: 2, nulled: 2 });
+    for column in batch.columns() {
+        assert!(column.is_null(0) && column.is_valid(1));
+    }
+}
+
 #[tokio::test]
 async fn not_null_is_kept_and_an_empty_table_has_its_columns() {
     let url = database(&["CREATE TABLE t (id INT NOT NULL PRIMARY KEY, d DATE NOT NULL, n INT)"]).await;

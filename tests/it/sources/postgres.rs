@@ -66,7 +66,7 @@ const VALUES: [(&str, &str, &str, &str); 46] = [
     ("nums", "numeric(5,2)[]", "'{1.5,-2}'", "[1.50, -2.00]"),
 ];
 
-async fn database(setup: &str) -> (String, PgConnection) {
+pub async fn database(setup: &str) -> (String, PgConnection) {
     let url = PostgresServer::shared().await.database().await;
     let mut connection = PgConnection::connect(&url).await.unwrap();
     connection.execute(AssertSqlSafe(setup.to_owned())).await.unwrap();

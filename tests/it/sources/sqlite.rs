@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 use super::read::{rows_of, table_of, texts};
 
 /// A database file with `setup` in it.
-async fn database(setup: &str) -> (String, tempfile::TempDir) {
+pub async fn database(setup: &str) -> (String, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a b.db");
     let options = SqliteConnectOptions::new().filename(&file).create_if_missing(true);
