@@ -27,8 +27,74 @@ use uuid::Uuid;
 
 const TABLES: [&str; 8] =
     ["region", "nation", "supplier", "customer", "part", "partsupp", "orders", "lineitem"];
-const LINEITEM_RULE: &str = "l_linestatus = 'F' OR l_quantity < 45";
-const ORDERS_RULE: &str = "o_orderpriority <> '5-LOW'";
+
+/// A table's rules, as a policy and by hand.
+struct Ruled {
+    table: &'static str,
+    /// Fields of the grant.
+    grant: &'static str,
+    /// Further entries of `grants` and `restrictions`.
+    more: (&'static str, &'static str),
+    /// What stands for the table.
+    view: &'static str,
+}
+
+/// Row filters on the two large tables.
+const ROWS: [Ruled; 2] = [
+    Ruled {
+        table: "lineitem",
+        grant: ", rows: \"l_linestatus = 'F' OR l_quantity < 45\"",
+        more: ("", ""),
+        view: "SELECT * FROM raw_lineitem WHERE l_linestatus = 'F' OR l_quantity < 45",
+    },
+    Ruled {
+        table: "orders",
+        grant: ", rows: \"o_orderpriority <> '5-LOW'\"",
+        more: ("", ""),
+        view: "SELECT * FROM raw_orders WHERE o_orderpriority <> '5-LOW'",
+    },
+];
+
+/// Row filters, masks and cell rules together.
+const ALL: [Ruled; 4] = [
+    Ruled {
+        table: "lineitem",
+        grant: ", rows: \"l_linestatus = 'F' OR l_quantity < 45\"",
+        more: ("", "  - { name: comment, on: tpch.lineitem.l_comment, mask: 'null' }\n"),
+        view: "SELECT l_orderkey, l_partkey, l_suppkey, l_linenumber, l_quantity, l_extendedprice, l_discount, l_tax, \
+               l_returnflag, l_linestatus, l_shipdate, l_commitdate, l_receiptdate, l_shipinstruct, l_shipmode, \
+               CAST(NULL AS VARCHAR) AS l_comment FROM raw_lineitem WHERE l_linestatus = 'F' OR l_quantity < 45",
+    },
+    Ruled {
+        table: "orders",
+        grant: ", rows: \"o_orderpriority <> '5-LOW'\"",
+        more: ("", "  - { name: clerk, on: tpch.orders.o_clerk, mask: { using: \"left(o_clerk, 5)\" } }\n"),
+        view: "SELECT o_orderkey, o_custkey, o_orderstatus, o_totalprice, o_orderdate, o_orderpriority, \
+               left(o_clerk, 5) AS o_clerk, o_shippriority, o_comment FROM raw_orders WHERE o_orderpriority <> '5-LOW'",
+    },
+    Ruled {
+        table: "customer",
+        grant: ", columns: { exclude: [c_acctbal] }",
+        more: (
+            "  - { to: \"user:reader\", on: tpch.customer, permissions: [select], rows: \"c_mktsegment <> 'BUILDING'\" }\n",
+            "  - { name: phone, on: tpch.customer.c_phone, mask: { using: \"left(c_phone, 2) || '-'\" } }\n",
+        ),
+        view: "SELECT c_custkey, c_name, c_address, c_nationkey, \
+               CASE WHEN c_phone IS NOT NULL THEN left(c_phone, 2) || '-' END AS c_phone, \
+               CASE WHEN c_mktsegment <> 'BUILDING' THEN c_acctbal END AS c_acctbal, c_mktsegment, c_comment \
+               FROM raw_customer",
+    },
+    Ruled {
+        table: "supplier",
+        grant: ", columns: { exclude: [s_acctbal] }",
+        more: (
+            "  - { to: \"user:reader\", on: tpch.supplier, permissions: [select], rows: \"s_nationkey < 20\" }\n",
+            "",
+        ),
+        view: "SELECT s_suppkey, s_name, s_address, s_nationkey, s_phone, \
+               CASE WHEN s_nationkey < 20 THEN s_acctbal END AS s_acctbal, s_comment FROM raw_supplier",
+    },
+];
 
 fn main() {
     let scale = setting("SCALE", "1");
@@ -37,8 +103,11 @@ fn main() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         write_tables(&data, scale.parse().expect("SCALE is a number"));
-        let (plain, governed) = (plain(&data).await, Governed::start(&data).await);
-        compare(&plain, &governed, rounds).await;
+        for (name, ruled) in [("row filters", &ROWS[..]), ("row filters, masks and cell rules", &ALL[..])] {
+            println!("{name}");
+            let (plain, governed) = (plain(&data, ruled).await, Governed::start(&data, ruled).await);
+            compare(&plain, &governed, rounds).await;
+        }
     });
 }
 
@@ -93,7 +162,7 @@ async fn plain_run(context: &SessionContext, sql: &str) -> (f64, usize) {
 }
 
 /// Plain DataFusion, with the rules as views.
-async fn plain(data: &Path) -> SessionContext {
+async fn plain(data: &Path, ruled: &[Ruled]) -> SessionContext {
     let context = SessionContext::new_with_config(SessionConfig::new());
     for table in TABLES {
         let url = ListingTableUrl::parse(format!("{}/", data.join(table).display())).unwrap();
@@ -103,15 +172,11 @@ async fn plain(data: &Path) -> SessionContext {
             .infer_schema(&context.state())
             .await
             .unwrap();
-        let rule = match table {
-            "lineitem" => Some(LINEITEM_RULE),
-            "orders" => Some(ORDERS_RULE),
-            _ => None,
-        };
+        let rule = ruled.iter().find(|rule| rule.table == table);
         let name = if rule.is_some() { format!("raw_{table}") } else { table.to_owned() };
         context.register_table(&name, Arc::new(ListingTable::try_new(config).unwrap())).unwrap();
         if let Some(rule) = rule {
-            let view = format!("CREATE VIEW {table} AS SELECT * FROM {name} WHERE {rule}");
+            let view = format!("CREATE VIEW {table} AS {}", rule.view);
             context.sql(&view).await.unwrap().collect().await.unwrap();
         }
     }
@@ -126,7 +191,7 @@ struct Governed {
 }
 
 impl Governed {
-    async fn start(data: &Path) -> Self {
+    async fn start(data: &Path, ruled: &[Ruled]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = lay_out(folder.path(), &[]).await.unwrap();
         let mut config = Config::load(Some(&path)).unwrap();
@@ -138,15 +203,19 @@ impl Governed {
             let name = TableName::new("tpch", table);
             register(&catalog, &app.lake, &name, &location, Format::Parquet).await.unwrap();
         }
-        let mut policy = String::from("grants:\n");
+        let (mut policy, mut restrictions) = (String::from("grants:\n"), String::new());
         for table in TABLES {
-            let rows = match table {
-                "lineitem" => format!(", rows: \"{LINEITEM_RULE}\""),
-                "orders" => format!(", rows: \"{ORDERS_RULE}\""),
-                _ => String::new(),
-            };
+            let rule = ruled.iter().find(|rule| rule.table == table);
+            let grant = rule.map_or("", |rule| rule.grant);
             policy +=
-                &format!("  - {{ to: \"user:reader\", on: tpch.{table}, permissions: [select]{rows} }}\n");
+                &format!("  - {{ to: \"user:reader\", on: tpch.{table}, permissions: [select]{grant} }}\n");
+            if let Some(rule) = rule {
+                policy += rule.more.0;
+                restrictions += rule.more.1;
+            }
+        }
+        if !restrictions.is_empty() {
+            policy += &format!("restrictions:\n{restrictions}");
         }
         lakegate::app::policy::apply(&app, "bench", &[("bench.yaml".to_owned(), policy)], false)
             .await

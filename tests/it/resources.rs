@@ -352,7 +352,7 @@ async fn grants_are_made_read_changed_and_removed() {
             ("POST", all, "", with("rows", json!("id")), 400, refused("invalid_request"), NONE),
             ("POST", all, "", with("rows", json!(" ")), 400, refused("invalid_request"), NONE),
             ("POST", all, "", with("rows", json!("id <")), 400, refused("invalid_request"), NONE),
-            ("POST", all, "", with("until", json!("2027-01-01T00:00:00Z")), 400, refused("invalid_request"), NONE),
+            ("POST", all, "", with("untill", json!("2027-01-01T00:00:00Z")), 400, refused("invalid_request"), NONE),
             ("POST", all, "", with("id", json!("mine")), 400, refused("invalid_request"), NONE),
             ("PUT", one, "", grant("shop.*"), 400, refused("invalid_request"), NONE),
             ("PUT", one, "\"2\"", grant("shop.*"), 409, refused("conflict"), NONE),

@@ -311,6 +311,7 @@ async fn sqlite_values_that_are_nearly_of_the_type_are_told() {
         ("DATETIME", "'2024-02-29 12:34:56Z'"),
         ("DATETIME", "'2024-02-29 12:34:56+05:30'"),
         ("DATETIME", "'2024-02-29 24:00:00'"),
+        ("DATETIME", "'2024-02-29 12:34:60'"),
         ("DATETIME", "'2024-02-29 12:34:56.1234567'"),
         ("DATETIME", "1709164800"),
         ("BOOLEAN", "'true'"),
