@@ -23,6 +23,7 @@ mod ingest;
 mod lake;
 mod leaks;
 mod migrations;
+mod nodes;
 mod openapi;
 mod policy_files;
 mod policy_lint;
