@@ -127,6 +127,16 @@ impl<'a> Judge<'a> {
         }
         self.table(&filter.on)?;
         self.columns(&filter.on, &filter.columns)?;
+        // A grant that uses it must not end up with the columns and rows of another table.
+        let target = Target::Table(filter.on.clone());
+        let uses = |grant: &Grant| grant.filter.as_ref() == Some(&filter.name) && grant.on != target;
+        if let Some(grant) = self.after.grants.values().find(|grant| uses(&grant.value)) {
+            let text = format!(
+                "the grant `{}` uses this filter on `{}`: change it first",
+                grant.value.id, grant.value.on
+            );
+            return Err(("on", Error::conflict(text)));
+        }
         match &filter.rows {
             Some(rows) => {
                 let target = Target::Table(filter.on.clone());
