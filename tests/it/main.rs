@@ -22,6 +22,7 @@ mod ingest;
 mod lake;
 mod leaks;
 mod migrations;
+mod noninterference;
 mod openapi;
 mod requests;
 mod slt;
