@@ -24,6 +24,7 @@ mod lake;
 mod leaks;
 mod migrations;
 mod nodes;
+mod noninterference;
 mod openapi;
 mod policy_files;
 mod policy_lint;

@@ -1,0 +1,87 @@
+//! What a statement came to, as text that can be compared byte for byte.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use futures::TryStreamExt;
+use lakegate::app::App;
+use lakegate::error::Error;
+use lakegate::query::{Answer, Request, run};
+use uuid::Uuid;
+
+use super::lake::reader;
+use super::questions::Question;
+
+/// What a reader gets to see of one statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// `ok`, or the code of the error.
+    pub code: String,
+    /// Schema, notice and rows, or the error's text.
+    pub text: String,
+}
+
+/// `question` as a request.
+pub fn request(question: &Question) -> Request {
+    Request {
+        query_id: Uuid::now_v7(),
+        sql: question.sql.clone(),
+        params: question.params.clone(),
+        database: Some("db".to_owned()),
+        strict: question.strict,
+        max_rows: question.max_rows,
+        door: "test",
+    }
+}
+
+/// Asks `app`.
+pub async fn ask(app: &Arc<App>, question: &Question) -> Outcome {
+    match run(app, reader(), request(question)).await {
+        Ok(answer) => answered(answer, question.ordered).await,
+        Err(error) => Outcome::failed(&error),
+    }
+}
+
+async fn answered(answer: Answer, ordered: bool) -> Outcome {
+    let Answer { schema, notice, mut rows, .. } = answer;
+    let mut batches = Vec::new();
+    loop {
+        match rows.try_next().await {
+            Ok(Some(batch)) => batches.push(batch),
+            Ok(None) => break,
+            Err(error) => return Outcome::failed(&error),
+        }
+    }
+    let mut text = String::new();
+    for field in schema.fields() {
+        let null = if field.is_nullable() { "" } else { " not null" };
+        writeln!(text, "{} {}{null}", field.name(), field.data_type()).unwrap();
+    }
+    writeln!(text, "{notice:?} truncated {}", rows.truncated()).unwrap();
+    Outcome { code: "ok".to_owned(), text: text + &told(&batches, ordered) }
+}
+
+impl Outcome {
+    pub fn failed(error: &Error) -> Self {
+        Self { code: error.kind().code().to_owned(), text: error.detail().to_owned() }
+    }
+}
+
+/// The rows, one a line; in the order of their texts when their own is chance.
+pub fn told(batches: &[RecordBatch], ordered: bool) -> String {
+    let mut lines = batches.iter().flat_map(lines).collect::<Vec<_>>();
+    if !ordered {
+        lines.sort_unstable();
+    }
+    lines.join("\n")
+}
+
+fn lines(batch: &RecordBatch) -> Vec<String> {
+    let options = FormatOptions::default().with_null("NULL").with_display_error(true);
+    let columns = batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap());
+    let columns = columns.collect::<Vec<_>>();
+    let line = |row| columns.iter().map(|column| format!("{:?}", column.value(row).to_string())).collect::<Vec<_>>();
+    (0..batch.num_rows()).map(|row| line(row).join("|")).collect()
+}
