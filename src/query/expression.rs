@@ -21,6 +21,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use super::functions::{self, Class};
 use super::sql_type;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::compile::Index;
@@ -234,12 +235,18 @@ fn refuse_what_is_not_a_rule(expr: &Expr) -> Result<(), String> {
             Expr::ScalarFunction(call) if call.func.signature().volatility != Volatility::Immutable => {
                 Some(format!("`{}` does not give the same answer every time", call.func.name()))
             }
+            Expr::ScalarFunction(call) => not_for_rules("scalar", call.func.name()),
+            Expr::HigherOrderFunction(call) => not_for_rules("higher_order", call.func.name()),
             _ => None,
         };
         Ok(if reason.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })
     .map_err(|fault| plain(&fault))?;
     reason.map_or(Ok(()), Err)
+}
+
+fn not_for_rules(kind: &str, name: &str) -> Option<String> {
+    (functions::class(kind, name) < Class::Policy).then(|| format!("`{name}` is not possible in a rule"))
 }
 
 fn plain(fault: &datafusion::common::DataFusionError) -> String {

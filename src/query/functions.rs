@@ -4,12 +4,26 @@
 //! that reads a file, tells the version of the machine or the place of a row would be a door that no policy guards.
 //! A test fails when the engine has a function that the file does not name.
 
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use datafusion::catalog::TableFunction;
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, WindowUDF};
+
+/// What a function may be used for. Each class has the rights of those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// Nothing: it does not exist.
+    Refuse,
+    /// Queries.
+    Allow,
+    /// Queries and the expressions of the policy.
+    Policy,
+    /// As `Policy`, and it can neither fail nor tell anything but its result.
+    Leakproof,
+}
 
 /// The functions of the engine that queries may use.
 #[derive(Debug)]
@@ -23,11 +37,7 @@ pub struct Allowed {
 
 /// The engine's functions that the file allows.
 pub fn allowed() -> Allowed {
-    let file = classification();
-    let keep = |kind: &'static str| {
-        let file = &file;
-        move |name: &str| file.get(&(kind, name)) == Some(&"allow")
-    };
+    let keep = |kind: &'static str| move |name: &str| class(kind, name) > Class::Refuse;
     let (scalar, higher_order, aggregate) = (keep("scalar"), keep("higher_order"), keep("aggregate"));
     let (window, table) = (keep("window"), keep("table"));
     let mut all = Allowed {
@@ -45,21 +55,49 @@ pub fn allowed() -> Allowed {
     all
 }
 
-/// The file's lines: kind and name → `allow` or `refuse`.
-fn classification() -> BTreeMap<(&'static str, &'static str), &'static str> {
-    include_str!("functions.txt")
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(|line| {
-            let mut words = line.split_whitespace();
-            Some(((words.next()?, words.next()?), words.next()?))
-        })
-        .collect()
+/// What the file says of the function of `kind` called `name`: `refuse` when it does not know it.
+pub fn class(kind: &str, name: &str) -> Class {
+    CLASSES.get(&(kind, name)).map_or(Class::Refuse, |entry| entry.class)
+}
+
+static CLASSES: LazyLock<BTreeMap<(&str, &str), Entry>> = LazyLock::new(|| {
+    include_str!("functions.txt").lines().filter(|line| !line.starts_with('#')).filter_map(entry).collect()
+});
+
+/// A line of the file.
+#[derive(Debug)]
+struct Entry {
+    class: Class,
+    #[cfg(test)]
+    has_reason: bool,
+}
+
+/// A line without a known class is none, and its function is refused.
+fn entry(line: &'static str) -> Option<((&'static str, &'static str), Entry)> {
+    let mut words = line.split_whitespace();
+    let key = (words.next()?, words.next()?);
+    let class = match words.next()? {
+        "refuse" => Class::Refuse,
+        "allow" => Class::Allow,
+        "policy" => Class::Policy,
+        "leakproof" => Class::Leakproof,
+        _ => return None,
+    };
+    Some((
+        key,
+        Entry {
+            class,
+            #[cfg(test)]
+            has_reason: words.next().is_some(),
+        },
+    ))
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+
+    use datafusion::logical_expr::Volatility;
 
     use super::*;
 
@@ -93,7 +131,7 @@ mod tests {
     #[test]
     fn every_function_of_the_engine_is_classified_and_no_other() {
         let engine = of_engine();
-        let file = classification();
+        let file = &*CLASSES;
         let missing = engine
             .iter()
             .filter(|(kind, name)| !file.contains_key(&(*kind, name.as_str())))
@@ -105,6 +143,34 @@ mod tests {
             .collect::<Vec<_>>();
         assert!(missing.is_empty(), "not classified in functions.txt:\n{}", missing.join("\n"));
         assert!(gone.is_empty(), "no longer in the engine: {gone:?}");
-        assert!(file.values().all(|class| ["allow", "refuse"].contains(class)));
+        let lines = include_str!("functions.txt").lines().filter(|line| !line.starts_with('#')).count();
+        assert_eq!(file.len(), lines, "a line has no class, or a function two lines");
+    }
+
+    #[test]
+    fn what_is_kept_from_queries_or_rules_has_a_reason_and_nothing_else_is_a_rule() {
+        for ((kind, name), entry) in &*CLASSES {
+            let is_for_rows = ["scalar", "higher_order"].contains(kind);
+            let needs_reason = entry.class == Class::Refuse || (is_for_rows && entry.class == Class::Allow);
+            assert_eq!(entry.has_reason, needs_reason, "{kind} {name}");
+            assert!(is_for_rows || entry.class < Class::Policy, "{kind} {name} is no part of a rule");
+        }
+    }
+
+    #[test]
+    fn a_function_for_rules_gives_the_same_answer_every_time() {
+        // Those whose answer is not the same each time; each has its reason in the file.
+        const NOT_IMMUTABLE: [&str; 5] = ["current_date", "current_time", "now", "random", "uuid"];
+        let mut found = BTreeSet::new();
+        for function in allowed().scalar {
+            if function.signature().volatility != Volatility::Immutable {
+                assert_eq!(class("scalar", function.name()), Class::Allow, "{}", function.name());
+                found.insert(function.name().to_owned());
+            }
+        }
+        assert_eq!(found, NOT_IMMUTABLE.map(str::to_owned).into());
+        for function in allowed().higher_order {
+            assert_eq!(function.signature().volatility, Volatility::Immutable, "{}", function.name());
+        }
     }
 }

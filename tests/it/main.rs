@@ -18,6 +18,7 @@ mod crash;
 mod decisions;
 mod delta_variants;
 mod formats;
+mod functions;
 mod identity;
 mod ingest;
 mod lake;
