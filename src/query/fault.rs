@@ -129,6 +129,8 @@ fn tidy(text: &str) -> String {
     let text = text.split("\n\nbacktrace").next().unwrap_or(text).trim().trim_end_matches('.');
     let text = text.replace(" at Line: ", " at line ").replace(", Column: ", ", column ").replace('\n', " ");
     let text = text.strip_prefix("sql parser error: ").unwrap_or(&text);
+    // What the engine would guess instead comes from a set without an order: it differs from run to run.
+    let text = text.split(". Did you mean ").next().unwrap_or(text);
     let mut letters = text.chars();
     match letters.next() {
         Some(first) if !letters.as_str().starts_with(|next: char| next.is_uppercase()) => {

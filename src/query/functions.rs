@@ -4,7 +4,6 @@
 //! that reads a file, tells the version of the machine or the place of a row would be a door that no policy guards.
 //! A test fails when the engine has a function that the file does not name.
 
-
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 

@@ -155,7 +155,9 @@ fn csv_value(value: &Value) -> String {
             value => format!("{value:?}"),
         },
         Value::Text(text) => format!("\"{}\"", text.replace('"', "\"\"")),
-        Value::Date(day) => (chrono::NaiveDate::default() + chrono::Duration::days(i64::from(*day))).to_string(),
+        Value::Date(day) => {
+            (chrono::NaiveDate::default() + chrono::Duration::days(i64::from(*day))).to_string()
+        }
         Value::Bool(value) => value.to_string(),
         Value::Decimal(value) => {
             let sign = if *value < 0 { "-" } else { "" };
@@ -196,7 +198,12 @@ fn rules(table: &Table, changes: &mut Vec<Change>, random: &mut Random) {
                 spec.rows = rows;
             }
             (Form::Filter, columns) => {
-                changes.push(Change::CreateFilter(Filter { name: id.clone(), on: name.clone(), columns, rows }));
+                changes.push(Change::CreateFilter(Filter {
+                    name: id.clone(),
+                    on: name.clone(),
+                    columns,
+                    rows,
+                }));
                 spec.filter = Some(id.clone());
             }
             (_, columns) => {

@@ -74,7 +74,14 @@ fn shape(text: &str) -> String {
     text
 }
 
-fn told(seed: u64, at: usize, question: &Question, pair: &[world::World; 2], one: &Outcome, other: &Outcome) -> String {
+fn told(
+    seed: u64,
+    at: usize,
+    question: &Question,
+    pair: &[world::World; 2],
+    one: &Outcome,
+    other: &Outcome,
+) -> String {
     let [a, _] = pair;
     format!(
         "DIFFERENCE seed {seed} question {at} (partitions {}, batch {}, pushdown {})\n{question:?}\n{}: {}\n--- twin\n{}: {}\n",
@@ -89,7 +96,8 @@ fn search(first: u64, pairs: usize, time: Duration) -> Report {
     let threads = (0..2).map(|_| {
         let (report, bounds, next) = (Arc::clone(&report), bounds.clone(), Arc::clone(&next));
         std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+            let runtime =
+                tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
             while report.lock().unwrap().pairs < bounds.pairs && Instant::now() < bounds.until {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
                 runtime.block_on(one_world(seed, None, &report, &bounds));

@@ -82,6 +82,7 @@ fn lines(batch: &RecordBatch) -> Vec<String> {
     let options = FormatOptions::default().with_null("NULL").with_display_error(true);
     let columns = batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap());
     let columns = columns.collect::<Vec<_>>();
-    let line = |row| columns.iter().map(|column| format!("{:?}", column.value(row).to_string())).collect::<Vec<_>>();
+    let line =
+        |row| columns.iter().map(|column| format!("{:?}", column.value(row).to_string())).collect::<Vec<_>>();
     (0..batch.num_rows()).map(|row| line(row).join("|")).collect()
 }
