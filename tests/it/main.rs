@@ -22,6 +22,7 @@ mod functions;
 mod identity;
 mod ingest;
 mod lake;
+mod leakproof;
 mod leaks;
 mod migrations;
 mod nodes;
