@@ -64,7 +64,9 @@ impl Column {
     /// The paths of the parts that have a value of their own.
     pub fn paths(&self) -> Vec<String> {
         match &self.kind {
-            Kind::Struct(fields) => fields.iter().map(|field| format!("{}.{}", self.name, field.name)).collect(),
+            Kind::Struct(fields) => {
+                fields.iter().map(|field| format!("{}.{}", self.name, field.name)).collect()
+            }
             _ => vec![self.name.clone()],
         }
     }
@@ -79,8 +81,21 @@ const MILD_DAYS: &[&str] = &["2020-01-05", "2021-02-28", "1999-12-31", "2024-02-
 const MILD_WORDS: &[&str] = &["ana", "bo", "cy", "east", "west", "a b"];
 const MILD_PATTERNS: &[&str] = &["a.*", "b+", "^e", "w[a-z]"];
 const HOSTILE_TEXTS: &[&str] = &[
-    "secret-42", "([", "*", "9999999999999999999999", "2020-13-45", "é😀", "%", "\\", "{\"a\":", "0", "-1",
-    "x y z x y z x y z x y z x y z x y z x y z x y z x y z x y z x y z x y z", "NaN", "1e400", "zz",
+    "secret-42",
+    "([",
+    "*",
+    "9999999999999999999999",
+    "2020-13-45",
+    "é😀",
+    "%",
+    "\\",
+    "{\"a\":",
+    "0",
+    "-1",
+    "x y z x y z x y z x y z x y z x y z x y z x y z x y z x y z x y z x y z",
+    "NaN",
+    "1e400",
+    "zz",
 ];
 
 /// A value for a column of `kind`.
@@ -97,7 +112,9 @@ pub fn draw(kind: &Kind, hostile: bool, random: &mut Random) -> Value {
         Kind::Float => {
             let hostile_floats = [0.0, -0.0, -1.0, f64::MAX, f64::MIN, f64::NAN, f64::INFINITY, 1e-300, 60.5];
             let mild = [0.5, 1.0, 1.25, 2.0, 3.75, 10.0];
-            Value::Float((if hostile { *random.pick(&hostile_floats) } else { *random.pick(&mild) }).to_bits())
+            Value::Float(
+                (if hostile { *random.pick(&hostile_floats) } else { *random.pick(&mild) }).to_bits(),
+            )
         }
         Kind::Text(Flavor::Number) => texts(MILD_NUMBERS, random),
         Kind::Text(Flavor::Day) => texts(MILD_DAYS, random),

@@ -43,7 +43,11 @@ impl Grammar {
         let fitting = self.scalar.iter().filter(|(of, _)| *of == kind).collect::<Vec<_>>();
         let (_, template) = **random.pick(&fitting);
         let text = self.filled(template, scope, depth - 1, random);
-        if text.contains(' ') && !text.ends_with(')') || text.contains(") ") { format!("({text})") } else { text }
+        if text.contains(' ') && !text.ends_with(')') || text.contains(") ") {
+            format!("({text})")
+        } else {
+            text
+        }
     }
 
     /// An aggregate; one that may depend on the order of rows unless `exact`.
@@ -103,9 +107,12 @@ pub fn cells(of: &str, columns: &[Column]) -> Vec<Cell> {
     for column in columns {
         let text = format!("{of}{}", column.name);
         match &column.kind {
-            Kind::Struct(fields) => cells.extend(
-                fields.iter().map(|field| Cell { text: format!("{text}['{}']", field.name), kind: field.kind.clone() }),
-            ),
+            Kind::Struct(fields) => {
+                cells.extend(fields.iter().map(|field| Cell {
+                    text: format!("{text}['{}']", field.name),
+                    kind: field.kind.clone(),
+                }))
+            }
             kind => cells.push(Cell { text, kind: kind.clone() }),
         }
     }

@@ -44,7 +44,10 @@ impl<'a> Asking<'a> {
         let hidden = readable.iter().flat_map(|table| table.hidden_columns()).map(|column| column.name);
         Self {
             grammar,
-            tables: readable.iter().map(|table| (format!("db.{}", table.name), table.visible_columns())).collect(),
+            tables: readable
+                .iter()
+                .map(|table| (format!("db.{}", table.name), table.visible_columns()))
+                .collect(),
             hidden: hidden.chain(["other_i1".to_owned(), "extra".to_owned()]).collect(),
             one_partition: world.target_partitions == 1,
         }
@@ -82,7 +85,12 @@ impl<'a> Asking<'a> {
             _ => String::new(),
         };
         let max_rows = random.percent(6).then_some(3);
-        Question { sql: format!("{} ORDER BY {places}{limit}", select.sql), ordered: true, max_rows, ..Question::default() }
+        Question {
+            sql: format!("{} ORDER BY {places}{limit}", select.sql),
+            ordered: true,
+            max_rows,
+            ..Question::default()
+        }
     }
 
     fn select(&self, depth: usize, random: &mut Random) -> Select {
@@ -200,7 +208,8 @@ impl<'a> Asking<'a> {
             "w" => (from, items.to_vec()),
             _ => (from, items.into_iter().collect()),
         };
-        let body = listed("SELECT ", &items, &format!("FROM {from} WHERE {}", self.boolean(&scope, 1, random)));
+        let body =
+            listed("SELECT ", &items, &format!("FROM {from} WHERE {}", self.boolean(&scope, 1, random)));
         Select { sql: format!("WITH w AS ({}) {}", inner.sql, body.sql), letters: body.letters }
     }
 
@@ -209,8 +218,14 @@ impl<'a> Asking<'a> {
         let scope = cells("t.", columns);
         let number = self.grammar.of('I', &scope, 1, random);
         let step = match random.below(2) {
-            0 => format!("SELECT r.k + 1, r.n FROM r WHERE r.k < 4 AND 10 / (r.n - {}) < 100", random.pick(ZEROS)),
-            _ => format!("SELECT r.k + 1, {number} FROM r JOIN {name} t ON t.{} IS NOT NULL WHERE r.k < 2", columns[0].name),
+            0 => format!(
+                "SELECT r.k + 1, r.n FROM r WHERE r.k < 4 AND 10 / (r.n - {}) < 100",
+                random.pick(ZEROS)
+            ),
+            _ => format!(
+                "SELECT r.k + 1, {number} FROM r JOIN {name} t ON t.{} IS NOT NULL WHERE r.k < 2",
+                columns[0].name
+            ),
         };
         let sql = format!(
             "WITH RECURSIVE r(k, n) AS (SELECT CAST(1 AS BIGINT), CAST(min({number}) AS BIGINT) FROM {name} t UNION ALL {step}) \
@@ -234,7 +249,8 @@ impl<'a> Asking<'a> {
                 let (left, mut scope) = table("a", random);
                 let (right, right_scope) = table("b", random);
                 let on = self.join_condition(&scope, &right_scope, random);
-                let word = *random.pick(&["JOIN", "JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "CROSS JOIN"]);
+                let word =
+                    *random.pick(&["JOIN", "JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "CROSS JOIN"]);
                 let word = match random.below(16) {
                     0 => "LEFT SEMI JOIN",
                     1 => "LEFT ANTI JOIN",
@@ -267,7 +283,8 @@ impl<'a> Asking<'a> {
     fn join_condition(&self, left: &[Cell], right: &[Cell], random: &mut Random) -> String {
         let kind = *random.pick(&['I', 'I', 'T', 'D']);
         let depth = *random.pick(&[0, 0, 1]);
-        let (one, other) = (self.grammar.of(kind, left, depth, random), self.grammar.of(kind, right, depth, random));
+        let (one, other) =
+            (self.grammar.of(kind, left, depth, random), self.grammar.of(kind, right, depth, random));
         let both = left.iter().chain(right).cloned().collect::<Vec<_>>();
         match random.below(5) {
             0 => format!("{one} = {other} AND {}", self.boolean(&both, 1, random)),
@@ -298,7 +315,8 @@ impl<'a> Asking<'a> {
         let (name, columns) = random.pick(&self.tables);
         let scope = cells("e.", columns);
         let kind = *random.pick(&['I', 'T']);
-        let (inner, outside) = (self.grammar.of(kind, &scope, 1, random), self.grammar.of(kind, outer, 0, random));
+        let (inner, outside) =
+            (self.grammar.of(kind, &scope, 1, random), self.grammar.of(kind, outer, 0, random));
         let condition = self.boolean(&scope, 0, random);
         match random.below(4) {
             0 => format!("EXISTS (SELECT 1 FROM {name} e WHERE {inner} = {outside} AND {condition})"),
@@ -326,7 +344,8 @@ impl<'a> Asking<'a> {
             "SELECT * FROM information_schema.columns".to_owned(),
             "SELECT * FROM information_schema.schemata".to_owned(),
             "SELECT table_name, count(*) FROM information_schema.columns GROUP BY table_name".to_owned(),
-            "SELECT column_name, data_type FROM information_schema.columns WHERE is_nullable = 'YES'".to_owned(),
+            "SELECT column_name, data_type FROM information_schema.columns WHERE is_nullable = 'YES'"
+                .to_owned(),
             format!("SHOW COLUMNS FROM {name}"),
             format!("DESCRIBE {name}"),
             "SHOW TABLES".to_owned(),
@@ -370,7 +389,10 @@ impl<'a> Asking<'a> {
 
 fn listed(head: &str, items: &[(char, String)], tail: &str) -> Select {
     let list = items.iter().enumerate().map(|(at, (_, text))| format!("{text} AS c{at}")).collect::<Vec<_>>();
-    Select { sql: format!("{head}{} {tail}", list.join(", ")), letters: items.iter().map(|(kind, _)| *kind).collect() }
+    Select {
+        sql: format!("{head}{} {tail}", list.join(", ")),
+        letters: items.iter().map(|(kind, _)| *kind).collect(),
+    }
 }
 
 /// The columns of a query as cells of the query around it.

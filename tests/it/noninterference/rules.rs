@@ -53,7 +53,8 @@ impl Rule {
                 Self::In(name, [1, 2, 3, 60, 13, 7].into_iter().map(Value::Int).collect())
             }
             Kind::Int => {
-                let (op, value) = *random.pick(&[("<", 8), ("<=", 9), (">", 2), ("<>", 60), ("<", 13), (">=", 1)]);
+                let (op, value) =
+                    *random.pick(&[("<", 8), ("<=", 9), (">", 2), ("<>", 60), ("<", 13), (">=", 1)]);
                 Self::Compare(name, op, Value::Int(value))
             }
             Kind::Text(Flavor::Word) if random.percent(40) => Self::OwnRegion(name),
@@ -62,9 +63,11 @@ impl Rule {
                 1 => Self::Compare(name, "<>", Value::Text("secret-42".to_owned())),
                 _ => Self::Compare(name, "<", Value::Text("s".to_owned())),
             },
-            Kind::Date => {
-                Self::Compare(name, *random.pick(&["<", ">="]), Value::Date(*random.pick(&[18_300, 20_000, 0])))
-            }
+            Kind::Date => Self::Compare(
+                name,
+                *random.pick(&["<", ">="]),
+                Value::Date(*random.pick(&[18_300, 20_000, 0])),
+            ),
             _ => Self::Compare(name, "=", Value::Bool(random.percent(50))),
         }
     }

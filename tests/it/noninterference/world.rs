@@ -96,7 +96,8 @@ impl Table {
     }
 
     fn is_visible(&self, path: &str) -> bool {
-        let is_hidden = self.rules.hidden.iter().any(|name| path == name || path.starts_with(&format!("{name}.")));
+        let is_hidden =
+            self.rules.hidden.iter().any(|name| path == name || path.starts_with(&format!("{name}.")));
         !is_hidden && self.rules.grants.iter().any(|grant| grant.coverage.covers(path))
     }
 
@@ -104,7 +105,8 @@ impl Table {
     pub fn visible_columns(&self) -> Vec<Column> {
         let visible = |column: &Column| match &column.kind {
             Kind::Struct(fields) => {
-                let kept = fields.iter().filter(|field| self.is_visible(&format!("{}.{}", column.name, field.name)));
+                let kept =
+                    fields.iter().filter(|field| self.is_visible(&format!("{}.{}", column.name, field.name)));
                 let kept = kept.cloned().collect::<Vec<_>>();
                 (!kept.is_empty()).then(|| Column::new(column.name.clone(), Kind::Struct(kept)))
             }
@@ -124,8 +126,9 @@ impl Table {
     pub fn view(&self, row: &Row) -> Option<Vec<Value>> {
         let holds = |rule: &Rule| rule.holds(&self.columns, row) == Some(true);
         let gives = |grant: &&GrantRule| grant.rows.as_ref().is_none_or(holds);
-        let shows_something =
-            |grant: &&GrantRule| self.paths().iter().any(|path| self.is_visible(path) && grant.coverage.covers(path));
+        let shows_something = |grant: &&GrantRule| {
+            self.paths().iter().any(|path| self.is_visible(path) && grant.coverage.covers(path))
+        };
         let giving = self.rules.grants.iter().filter(gives).collect::<Vec<_>>();
         if !giving.iter().any(|grant| shows_something(grant)) || !self.rules.required.iter().all(holds) {
             return None;
@@ -133,7 +136,9 @@ impl Table {
         let mut seen = Vec::new();
         for (column, value) in self.columns.iter().zip(row) {
             if let Kind::Struct(_) = column.kind {
-                seen.push(Value::Bool(column.paths().iter().any(|path| self.is_visible(path)) && *value == Value::Null));
+                seen.push(Value::Bool(
+                    column.paths().iter().any(|path| self.is_visible(path)) && *value == Value::Null,
+                ));
             }
             for (at, path) in column.paths().iter().enumerate().filter(|(_, path)| self.is_visible(path)) {
                 let raw = match (&column.kind, value) {
@@ -157,17 +162,37 @@ impl Table {
             (Masking::Last4, Value::Text(text)) => Value::Text(starred(&text, |at, length| at + 4 >= length)),
             (Masking::First4, Value::Text(text)) => Value::Text(starred(&text, |at, _| at < 4)),
             (Masking::Left2, Value::Text(text)) => Value::Text(text.chars().take(2).collect()),
-            (Masking::Year, Value::Date(day)) => {
-                NaiveDate::default()
-                    .checked_add_signed(chrono::Duration::days(i64::from(day)))
-                    .map_or(Value::Null, |day| Value::Int(i64::from(day.year())))
-            }
+            (Masking::Year, Value::Date(day)) => NaiveDate::default()
+                .checked_add_signed(chrono::Duration::days(i64::from(day)))
+                .map_or(Value::Null, |day| Value::Int(i64::from(day.year()))),
             (Masking::Other(name), _) => {
                 row[self.columns.iter().position(|column| column.name == *name).unwrap()].clone()
             }
             (Masking::Hash, raw) => raw,
             (mask, raw) => panic!("{mask:?} of {raw:?}"),
         }
+    }
+
+    /// The table for whoever reads a failure: rules and rows, hidden ones marked.
+    pub fn told(&self) -> String {
+        let names = self.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
+        let mut text = format!(
+            "{} {:?} files {} groups of {}: {names}\n",
+            self.name, self.layout, self.files, self.group_rows
+        );
+        for grant in &self.rules.grants {
+            let rows = grant.rows.as_ref().map_or("all".to_owned(), Rule::sql);
+            text.push_str(&format!("  grant {:?} {:?} rows {rows}\n", grant.form, grant.coverage));
+        }
+        for rule in &self.rules.required {
+            text.push_str(&format!("  required {}\n", rule.sql()));
+        }
+        text.push_str(&format!("  hidden {:?} masks {:?}\n", self.rules.hidden, self.rules.masks));
+        for row in &self.rows {
+            let mark = if self.view(row).is_some() { ' ' } else { '-' };
+            text.push_str(&format!("  {mark} {row:?}\n"));
+        }
+        text
     }
 
     fn views(&self) -> Vec<Vec<Value>> {
@@ -286,7 +311,8 @@ fn columns(layout: Layout, random: &mut Random) -> Vec<Column> {
         Kind::Struct(_) => "st",
     };
     // Days that no CSV can write are among the hostile ones.
-    let kinds = kinds.into_iter().filter(|kind| layout != Layout::Csv || *kind != Kind::Date).collect::<Vec<_>>();
+    let kinds =
+        kinds.into_iter().filter(|kind| layout != Layout::Csv || *kind != Kind::Date).collect::<Vec<_>>();
     let count = random.between(4, 7);
     let mut columns = vec![Column::new("i0", Kind::Int)];
     for at in 1..=count {
@@ -392,7 +418,8 @@ fn filters(table: &Table) -> bool {
     let shows = |grant: &&GrantRule| {
         table.paths().iter().any(|path| table.is_visible(path) && grant.coverage.covers(path))
     };
-    !table.rules.required.is_empty() || table.rules.grants.iter().filter(shows).all(|grant| grant.rows.is_some())
+    !table.rules.required.is_empty()
+        || table.rules.grants.iter().filter(shows).all(|grant| grant.rows.is_some())
 }
 
 fn twin_views(table: &Table) -> Vec<Vec<Value>> {
