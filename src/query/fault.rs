@@ -28,18 +28,24 @@ pub fn syntax(fault: DataFusionError) -> Error {
 }
 
 fn describe(fault: &DataFusionError) -> (ErrorKind, String) {
+    if is_bad_pattern(fault) {
+        return (ErrorKind::QueryFailed, "a regular expression in the query is not one".to_owned());
+    }
     match root(fault) {
         DataFusionError::SQL(parser, _) => (ErrorKind::SyntaxError, parser_text(parser)),
         DataFusionError::SchemaError(schema, _) => describe_schema(schema),
         DataFusionError::Plan(text)
         | DataFusionError::Execution(text)
         | DataFusionError::NotImplemented(text)
-        | DataFusionError::Configuration(text) => (ErrorKind::QueryFailed, tidy(text)),
+        | DataFusionError::Configuration(text) => (ErrorKind::QueryFailed, tidy(without_guess(text))),
         DataFusionError::ArrowError(arrow, _) => describe_arrow(arrow),
         DataFusionError::ResourcesExhausted(_) => (
             ErrorKind::LimitExceeded,
             "the query needs more memory than it may use; narrow it or ask for less at once".to_owned(),
         ),
+        DataFusionError::ParquetError(parquet) if is_of_predicate(&parquet.to_string()) => {
+            (ErrorKind::QueryFailed, "a condition of the query failed on a row".to_owned())
+        }
         DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) | DataFusionError::ParquetError(_) => {
             (ErrorKind::Unavailable, "a table's files could not be read; the log has the cause".to_owned())
         }
@@ -79,6 +85,9 @@ fn describe_arrow(arrow: &ArrowError) -> (ErrorKind, String) {
         | ArrowError::SchemaError(text)
         | ArrowError::NotYetImplemented(text) => (ErrorKind::QueryFailed, tidy(text)),
         ArrowError::ExternalError(external) => describe_external(external.as_ref()),
+        ArrowError::ParquetError(text) if is_of_predicate(text) => {
+            (ErrorKind::QueryFailed, "a condition of the query failed on a row".to_owned())
+        }
         ArrowError::IoError(..) | ArrowError::ParquetError(_) => {
             (ErrorKind::Unavailable, "a table's files could not be read; the log has the cause".to_owned())
         }
@@ -104,6 +113,30 @@ fn describe_external(external: &(dyn std::error::Error + Send + Sync + 'static))
             Some(inner) => describe_arrow(inner),
             None => (ErrorKind::Internal, String::new()),
         },
+    }
+}
+
+/// Whether a Parquet reader, which may evaluate conditions itself, reports that one of them failed and not the file.
+fn is_of_predicate(text: &str) -> bool {
+    text.contains("Error evaluating filter predicate")
+}
+
+/// Whether the optimizer met a constant that should be a regular expression.
+fn is_bad_pattern(fault: &DataFusionError) -> bool {
+    match fault {
+        DataFusionError::Context(text, inner) => text == "Invalid regex" || is_bad_pattern(inner),
+        DataFusionError::Diagnostic(_, inner) => is_bad_pattern(inner),
+        DataFusionError::Shared(inner) => is_bad_pattern(inner),
+        DataFusionError::Collection(inner) => inner.first().is_some_and(is_bad_pattern),
+        _ => false,
+    }
+}
+
+/// The engine's guess at the function that was meant is another one every time.
+fn without_guess(text: &str) -> &str {
+    match text.split_once("Did you mean") {
+        Some((before, _)) if before.starts_with("Invalid function") => before,
+        _ => text,
     }
 }
 

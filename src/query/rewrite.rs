@@ -67,6 +67,11 @@ impl Guarded {
         let parsed = authorized.into_parsed();
         Ok(Self { explain: parsed.explain(), statement: parsed.into_statement(), session, grounds })
     }
+
+    /// The session that the statement is planned in.
+    pub fn session(&self) -> &SessionState {
+        &self.session
+    }
 }
 
 /// Where rows, cells or values are withheld, the reader's expressions must not meet what is below.

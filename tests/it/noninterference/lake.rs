@@ -40,6 +40,15 @@ pub fn reader() -> Arc<Identity> {
     })
 }
 
+fn neighbour() -> Principal {
+    Principal::User("neighbour".to_owned())
+}
+
+/// Somebody else, who may read every table.
+pub fn somebody_else() -> Arc<Identity> {
+    Arc::new(Identity { user: "neighbour".to_owned(), groups: BTreeSet::new(), attributes: BTreeMap::new() })
+}
+
 impl Lake {
     /// Writes `world` and opens a gateway over it. What is drawn for the policy's form is drawn from `random`, which
     /// is the same for both sides.
@@ -69,6 +78,9 @@ impl Lake {
         for table in tables {
             rules(table, &mut changes, &mut random);
         }
+        let all = Target::AllTables("db".to_owned());
+        let read_all = GrantSpec::new(neighbour(), all, BTreeSet::from([Permission::Select]));
+        changes.push(Change::CreateGrant(read_all.with_id("neighbour")));
         if let Some(sealed) = world.tables.last() {
             let on = Target::Table(TableName::new("db", &sealed.name));
             let describe = GrantSpec::new(Principal::Public, on, BTreeSet::from([Permission::Describe]));

@@ -8,6 +8,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::TryStreamExt;
 use lakegate::app::App;
 use lakegate::error::Error;
+use lakegate::policy::principal::Identity;
 use lakegate::query::{Answer, Request, run};
 use uuid::Uuid;
 
@@ -38,7 +39,12 @@ pub fn request(question: &Question) -> Request {
 
 /// Asks `app`.
 pub async fn ask(app: &Arc<App>, question: &Question) -> Outcome {
-    match run(app, reader(), request(question)).await {
+    ask_as(app, reader(), question).await
+}
+
+/// Asks `app` as `identity`.
+pub async fn ask_as(app: &Arc<App>, identity: Arc<Identity>, question: &Question) -> Outcome {
+    match run(app, identity, request(question)).await {
         Ok(answer) => answered(answer, question.ordered).await,
         Err(error) => Outcome::failed(&error),
     }

@@ -173,6 +173,28 @@ impl Table {
         }
     }
 
+    /// The table for whoever reads a failure: rules and rows, hidden ones marked.
+    pub fn told(&self) -> String {
+        let names = self.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
+        let mut text = format!(
+            "{} {:?} files {} groups of {}: {names}\n",
+            self.name, self.layout, self.files, self.group_rows
+        );
+        for grant in &self.rules.grants {
+            let rows = grant.rows.as_ref().map_or("all".to_owned(), Rule::sql);
+            text.push_str(&format!("  grant {:?} {:?} rows {rows}\n", grant.form, grant.coverage));
+        }
+        for rule in &self.rules.required {
+            text.push_str(&format!("  required {}\n", rule.sql()));
+        }
+        text.push_str(&format!("  hidden {:?} masks {:?}\n", self.rules.hidden, self.rules.masks));
+        for row in &self.rows {
+            let mark = if self.view(row).is_some() { ' ' } else { '-' };
+            text.push_str(&format!("  {mark} {row:?}\n"));
+        }
+        text
+    }
+
     fn views(&self) -> Vec<Vec<Value>> {
         self.rows.iter().filter_map(|row| self.view(row)).collect()
     }

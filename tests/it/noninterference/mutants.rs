@@ -1,0 +1,86 @@
+//! The same path with a part of the protection taken out, so that the comparison is shown what it must find.
+//!
+//! The stages are the gateway's own; what is weakened is weakened here, on what they hand out, and nowhere in the
+//! gateway.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::datasource::ViewTable;
+use datafusion::execution::{SessionStateBuilder, SessionStateDefaults};
+use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNodeCore};
+use datafusion::prelude::SessionContext;
+use futures::TryStreamExt;
+use lakegate::app::App;
+use lakegate::error::Result;
+use lakegate::query::authorize::Authorized;
+use lakegate::query::barrier::logical::Barrier;
+use lakegate::query::engine::CATALOG;
+use lakegate::query::fault;
+use lakegate::query::parse::Parsed;
+use lakegate::query::plan::Planned;
+use lakegate::query::rewrite::Guarded;
+
+use super::lake::reader;
+use super::outcome::{Outcome, told};
+use super::questions::Question;
+
+/// What is taken out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weakness {
+    /// The policy's filter is in the plan, and nothing keeps the reader's expressions away from it.
+    NoBarrier,
+    /// Every function of the engine exists.
+    AnyFunction,
+    /// EXPLAIN shows a reader what it shows an administrator.
+    OpenExplain,
+}
+
+/// Asks `app` with `weakness`.
+pub async fn ask_weakened(app: &Arc<App>, question: &Question, weakness: Weakness) -> Outcome {
+    match answer(app, question, weakness).await {
+        Ok(text) => Outcome { code: "ok".to_owned(), text },
+        Err(error) => Outcome::failed(&error),
+    }
+}
+
+async fn answer(app: &Arc<App>, question: &Question, weakness: Weakness) -> Result<String> {
+    let parsed = Parsed::parse(&question.sql, Some("db"))?;
+    let authorized = Authorized::authorize(parsed, reader(), app.state(), false)?;
+    let names = authorized.tables().iter().map(|table| table.record.name.clone()).collect::<Vec<_>>();
+    let guarded = Guarded::rewrite(app, authorized, Some("db")).await?;
+    if weakness == Weakness::OpenExplain {
+        let planned = Planned::plan(guarded, &question.params, question.max_rows, true).await?;
+        let rows = planned.start()?.try_collect::<Vec<_>>().await.map_err(fault::translate)?;
+        return Ok(told(&rows, question.ordered));
+    }
+    let mut tables: BTreeMap<_, Arc<dyn TableProvider>> = BTreeMap::new();
+    for name in names {
+        let catalog = guarded.session().catalog_list().catalog(CATALOG).unwrap();
+        let schema = catalog.schema(&name.database).unwrap();
+        let table = schema.table(&name.table).await.unwrap().unwrap();
+        let plan = table.get_logical_plan().unwrap().into_owned();
+        let plan = if weakness == Weakness::NoBarrier { without_barrier(plan) } else { plan };
+        tables.insert(name, Arc::new(ViewTable::new(plan, None)));
+    }
+    let session = app.engine.session(tables, Some("db"))?;
+    let session = match weakness {
+        Weakness::AnyFunction => SessionStateBuilder::new_from_existing(session)
+            .with_scalar_functions(SessionStateDefaults::default_scalar_functions())
+            .build(),
+        _ => session,
+    };
+    let frame = SessionContext::new_with_state(session).sql(&question.sql).await.map_err(fault::translate)?;
+    let rows = frame.collect().await.map_err(fault::translate)?;
+    Ok(told(&rows, question.ordered))
+}
+
+fn without_barrier(plan: LogicalPlan) -> LogicalPlan {
+    let open = plan.transform_down(|node| match Barrier::of(&node) {
+        Some(barrier) => Ok(Transformed::yes(UserDefinedLogicalNodeCore::inputs(barrier)[0].clone())),
+        None => Ok(Transformed::no(node)),
+    });
+    open.unwrap().data
+}

@@ -1,0 +1,168 @@
+//! Asks pairs of lakes until a difference is found or the time is over.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use super::expression::Grammar;
+use super::lake::{Lake, somebody_else};
+use super::mutants::{Weakness, ask_weakened};
+use super::outcome::{Outcome, ask, ask_as};
+use super::questions::{Asking, Question};
+use super::random::Random;
+use super::world::{World, pair};
+
+/// Statements for each pair of lakes.
+const A_WORLD: usize = 200;
+
+/// After how many statements others ask the twin something.
+const OTHERS_ASK: usize = 10;
+
+/// How long to search, and whether in the gateway as it is.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    pub until: Instant,
+    pub pairs: usize,
+    pub weakness: Option<Weakness>,
+}
+
+/// What a search found.
+#[derive(Debug, Default)]
+pub struct Report {
+    pub pairs: usize,
+    pub differences: Vec<String>,
+    codes: BTreeMap<String, usize>,
+    texts: BTreeMap<String, usize>,
+}
+
+impl Report {
+    /// How many statements gave rows.
+    pub fn succeeded(&self) -> usize {
+        self.codes.get("ok").copied().unwrap_or_default()
+    }
+
+    /// The figures, for whoever ran the search.
+    pub fn told(&self, time: Duration) -> String {
+        let rate = self.pairs as f64 / time.as_secs_f64();
+        let mut text = format!(
+            "{} pairs in {:.0} s ({rate:.1} a second), {} differences\n",
+            self.pairs,
+            time.as_secs_f64(),
+            self.differences.len()
+        );
+        for (code, count) in &self.codes {
+            writeln!(text, "{:6.2} % {code}", *count as f64 * 100.0 / self.pairs as f64).unwrap();
+        }
+        let mut texts = self.texts.iter().collect::<Vec<_>>();
+        texts.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        for (text_of, count) in texts.iter().take(40) {
+            writeln!(text, "{count:6} {text_of}").unwrap();
+        }
+        text
+    }
+
+    fn count(&mut self, outcome: &Outcome) {
+        self.pairs += 1;
+        *self.codes.entry(outcome.code.clone()).or_default() += 1;
+        if outcome.code != "ok" {
+            let text = outcome.text.chars().map(|c| if c.is_ascii_digit() { '9' } else { c });
+            let text = format!("{}: {}", outcome.code, text.take(90).collect::<String>());
+            *self.texts.entry(text).or_default() += 1;
+        }
+    }
+}
+
+/// Searches the worlds from `first` on, two at a time.
+pub fn search(first: u64, bounds: &Bounds) -> Report {
+    let report = Mutex::new(Report::default());
+    let next = AtomicU64::new(first);
+    let work = || {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        while !is_over(&report.lock().unwrap(), bounds) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            runtime.block_on(ask_world(seed, None, &report, bounds));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(work);
+        }
+    });
+    report.into_inner().unwrap()
+}
+
+/// Asks one statement of one world again.
+pub fn replay(seed: u64, question: usize) -> Report {
+    let report = Mutex::new(Report::default());
+    let bounds = Bounds { until: Instant::now() + Duration::from_secs(600), pairs: 1, weakness: None };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(ask_world(seed, Some(question), &report, &bounds));
+    report.into_inner().unwrap()
+}
+
+fn is_over(report: &Report, bounds: &Bounds) -> bool {
+    let found = bounds.weakness.is_some() && !report.differences.is_empty();
+    found || report.pairs >= bounds.pairs || Instant::now() >= bounds.until
+}
+
+async fn ask_world(seed: u64, only: Option<usize>, report: &Mutex<Report>, bounds: &Bounds) {
+    let mut random = Random::new(seed);
+    let pair = pair(&mut random);
+    let form = random.fork();
+    let lakes = [Lake::open(&pair[0], form.clone()).await, Lake::open(&pair[1], form).await];
+    let grammar = Grammar::new();
+    let asking = Asking::of(&pair[0], &grammar);
+    for at in 0..A_WORLD {
+        let question = asking.question(&mut random.fork());
+        if only.is_some_and(|only| only != at) {
+            continue;
+        }
+        if at % OTHERS_ASK == 0 {
+            ask_as(&lakes[1].app, somebody_else(), &asking.question(&mut random.clone())).await;
+        }
+        let [one, other] = match bounds.weakness {
+            None => [ask(&lakes[0].app, &question).await, ask(&lakes[1].app, &question).await],
+            Some(weakness) => [
+                ask_weakened(&lakes[0].app, &question, weakness).await,
+                ask_weakened(&lakes[1].app, &question, weakness).await,
+            ],
+        };
+        let mut report = report.lock().unwrap();
+        report.count(&one);
+        if !alike(&one, &other, &pair[0]) {
+            let text = told(seed, at, &question, &pair, [&one, &other]);
+            println!("{text}");
+            report.differences.push(text);
+        }
+        if is_over(&report, bounds) {
+            return;
+        }
+    }
+}
+
+/// Whether the reader learns nothing from the two outcomes.
+fn alike(one: &Outcome, other: &Outcome, world: &World) -> bool {
+    let by_chance = world.target_partitions > 1 || world.batch_size < 8192;
+    one == other || (by_chance && one.code == "query_failed" && other.code == "query_failed")
+}
+
+fn told(seed: u64, at: usize, question: &Question, pair: &[World; 2], outcomes: [&Outcome; 2]) -> String {
+    let mut text = format!("a difference: SEED={seed} QUESTION={at}\n{question:?}\n");
+    for (world, outcome) in pair.iter().zip(outcomes) {
+        writeln!(
+            text,
+            "--- partitions {} batches {} pushdown {}",
+            world.target_partitions, world.batch_size, world.pushdown_filters
+        )
+        .unwrap();
+        for table in world.tables.iter().filter(|table| question.sql.contains(&format!("db.{}", table.name)))
+        {
+            writeln!(text, "{}", table.told()).unwrap();
+        }
+        writeln!(text, "{}: {}", outcome.code, outcome.text).unwrap();
+    }
+    text
+}
