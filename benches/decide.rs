@@ -104,18 +104,18 @@ fn grant(at: usize, all: usize) -> Grant {
     let table = at * (TABLES / TABLES.min(all)) % TABLES;
     let who = at.wrapping_mul(7919) % PRINCIPALS;
     let to = match who % 10 {
-        _ if table % 1000 == 0 => Principal::Public,
+        _ if table.is_multiple_of(1000) => Principal::Public,
         0 => Principal::Role(format!("r{}", who / 10)),
         1 | 2 => Principal::Group(format!("g{}", who / 10)),
         _ => Principal::User(format!("u{who}")),
     };
     let on = format!("db{}.t{table}", table % 100).parse().unwrap();
-    let columns = if at % 3 == 0 {
+    let columns = if at.is_multiple_of(3) {
         Columns::Include(["c0", "c1", "c2"].map(str::to_owned).into())
     } else {
         Columns::All
     };
-    let rows = (at % 5 == 0).then(|| "c0 > 10 AND c1 = 3".to_owned());
+    let rows = at.is_multiple_of(5).then(|| "c0 > 10 AND c1 = 3".to_owned());
     GrantSpec { columns, rows, ..GrantSpec::new(to, on, BTreeSet::from([Permission::Select])) }
         .with_id(format!("{at:036}"))
 }

@@ -74,7 +74,10 @@ impl Grammar {
             match hole {
                 "z" => text.push_str(&random.pick(ZEROS).to_string()),
                 "n" => text.push_str(&random.between(1, 9).to_string()),
-                "P" => text.push_str(*random.pick(&["month", "day", "week", "dow", "hour", "quarter"])),
+                "P" => {
+                    let part: &&str = random.pick(&["month", "day", "week", "dow", "hour", "quarter"]);
+                    text.push_str(part);
+                }
                 _ if before.ends_with("ORDER BY ") && !taken.is_empty() => text.push_str(&taken),
                 kind => {
                     taken = self.of(kind.chars().next().unwrap(), scope, depth, random);
