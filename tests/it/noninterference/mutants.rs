@@ -24,12 +24,14 @@ use lakegate::query::plan::Planned;
 use lakegate::query::rewrite::Guarded;
 
 use super::lake::reader;
-use super::outcome::{Outcome, told};
+use super::outcome::{Outcome, ask, told};
 use super::questions::Question;
 
 /// What is taken out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weakness {
+    /// Nothing: the detour that this file takes shows no difference by itself.
+    Nothing,
     /// The policy's filter is in the plan, and nothing keeps the reader's expressions away from it.
     NoBarrier,
     /// Every function of the engine exists.
@@ -40,6 +42,10 @@ pub enum Weakness {
 
 /// Asks `app` with `weakness`.
 pub async fn ask_weakened(app: &Arc<App>, question: &Question, weakness: Weakness) -> Outcome {
+    let is_told = question.sql.starts_with("EXPLAIN") || question.sql.contains("information_schema");
+    if is_told && weakness != Weakness::OpenExplain {
+        return ask(app, question).await;
+    }
     match answer(app, question, weakness).await {
         Ok(text) => Outcome { code: "ok".to_owned(), text },
         Err(error) => Outcome::failed(&error),
