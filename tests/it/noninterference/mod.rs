@@ -20,6 +20,7 @@
 
 mod data;
 mod expression;
+mod found;
 mod lake;
 mod mutants;
 mod outcome;

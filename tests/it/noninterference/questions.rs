@@ -326,6 +326,9 @@ impl<'a> Asking<'a> {
         if random.percent(35) {
             parts.push(self.boolean(&source.scope, 0, random));
         }
+        if random.percent(25) {
+            parts.extend(attack(&source.scope, random));
+        }
         if depth > 0 && random.percent(20) {
             parts.push(self.with_subquery(&source.scope, random));
         }
@@ -406,6 +409,23 @@ impl<'a> Asking<'a> {
         ];
         random.pick(&texts).clone()
     }
+}
+
+/// What holds of mild values and fails on hostile ones, which are mostly hidden.
+fn attack(scope: &[Cell], random: &mut Random) -> Option<String> {
+    let attacks = scope.iter().filter_map(|cell| {
+        let text = &cell.text;
+        match &cell.kind {
+            Kind::Int => Some(format!("100 / ({text} - {}) > -101", random.pick(ZEROS))),
+            Kind::Text(Flavor::Number) => Some(format!("CAST({text} AS BIGINT) > 0")),
+            Kind::Text(Flavor::Day) => Some(format!("CAST({text} AS DATE) > DATE '1900-01-01'")),
+            Kind::Text(Flavor::Pattern) => Some(format!("regexp_like('ana', {text}) IS NOT NULL")),
+            Kind::Date => Some(format!("date_part('year', {text} + INTERVAL '1' DAY) > 0")),
+            _ => None,
+        }
+    });
+    let attacks = attacks.collect::<Vec<_>>();
+    (!attacks.is_empty()).then(|| random.pick(&attacks).clone())
 }
 
 fn listed(head: &str, items: &[(char, String)], tail: &str) -> Select {

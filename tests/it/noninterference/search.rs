@@ -129,8 +129,8 @@ async fn ask_world(seed: u64, only: Option<usize>, report: &Mutex<Report>, bound
         let [one, other] = match bounds.weakness {
             None => [ask(&lakes[0].app, &question).await, ask(&lakes[1].app, &question).await],
             Some(weakness) => [
-                ask_weakened(&lakes[0].app, &question, weakness).await,
-                ask_weakened(&lakes[1].app, &question, weakness).await,
+                ask_weakened(&lakes[0], &question, weakness).await,
+                ask_weakened(&lakes[1], &question, weakness).await,
             ],
         };
         let differ = !alike(&one, &other, &pair[0]) && !meet(&lakes, &question, &pair[0], bounds).await;
