@@ -28,7 +28,7 @@ use super::world::{Coverage, Form, Layout, Table, World};
 /// A gateway in this process, without a door.
 pub struct Lake {
     pub app: Arc<App>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// Who asks.
@@ -89,7 +89,12 @@ impl Lake {
         if let Err(error) = app.change("test", changes).await {
             panic!("{error}: {world:#?}");
         }
-        Self { app, _folder: folder }
+        Self { app, folder }
+    }
+
+    /// Where it lies, as the engine writes it.
+    pub fn folder(&self) -> String {
+        self.folder.path().display().to_string().trim_start_matches('/').to_owned()
     }
 }
 

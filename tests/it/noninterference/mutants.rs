@@ -23,13 +23,15 @@ use lakegate::query::parse::Parsed;
 use lakegate::query::plan::Planned;
 use lakegate::query::rewrite::Guarded;
 
-use super::lake::reader;
-use super::outcome::{Outcome, told};
+use super::lake::{Lake, reader};
+use super::outcome::{Outcome, ask, told};
 use super::questions::Question;
 
 /// What is taken out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weakness {
+    /// Nothing: the detour that this file takes shows no difference by itself.
+    Nothing,
     /// The policy's filter is in the plan, and nothing keeps the reader's expressions away from it.
     NoBarrier,
     /// Every function of the engine exists.
@@ -39,9 +41,15 @@ pub enum Weakness {
 }
 
 /// Asks `app` with `weakness`.
-pub async fn ask_weakened(app: &Arc<App>, question: &Question, weakness: Weakness) -> Outcome {
+pub async fn ask_weakened(lake: &Lake, question: &Question, weakness: Weakness) -> Outcome {
+    let app = &lake.app;
+    let is_told = question.sql.starts_with("EXPLAIN") || question.sql.contains("information_schema");
+    if is_told && weakness != Weakness::OpenExplain {
+        return ask(app, question).await;
+    }
     match answer(app, question, weakness).await {
-        Ok(text) => Outcome { code: "ok".to_owned(), text },
+        // That the two lakes lie in two folders is no difference.
+        Ok(text) => Outcome { code: "ok".to_owned(), text: text.replace(&lake.folder(), "lake") },
         Err(error) => Outcome::failed(&error),
     }
 }

@@ -72,6 +72,9 @@ impl<'a> Asking<'a> {
     }
 
     fn query(&self, random: &mut Random) -> Question {
+        if random.percent(6) {
+            return self.first_rows(random);
+        }
         let depth = *random.pick(&[0, 1, 1, 2]);
         let select = self.select(depth, random);
         let sortable = select.letters.iter().all(|letter| "IFNTDSB".contains(*letter));
@@ -91,6 +94,22 @@ impl<'a> Asking<'a> {
             max_rows,
             ..Question::default()
         }
+    }
+
+    /// The first rows in the order of plain columns, and of them something that may fail: the engine leaves out files
+    /// that cannot hold a first row any more.
+    fn first_rows(&self, random: &mut Random) -> Question {
+        let source = self.source(0, random);
+        let condition = self.condition(&source, 0, random);
+        let items = [self.grammar.any(&source.scope, 2, random), self.item(&source.scope, random)];
+        let mut order = source.scope.iter().map(|cell| cell.text.clone()).collect::<Vec<_>>();
+        let first = random.below(order.len());
+        order.swap(0, first);
+        let way = random.pick(&["", " DESC", " NULLS FIRST"]);
+        let body = listed("SELECT ", &items, &format!("FROM {}{condition}", source.from));
+        let limit = random.between(1, 4);
+        let sql = format!("{} ORDER BY {}{way} LIMIT {limit}", body.sql, order.join(", "));
+        Question { sql, ordered: true, ..Question::default() }
     }
 
     fn select(&self, depth: usize, random: &mut Random) -> Select {
@@ -134,10 +153,12 @@ impl<'a> Asking<'a> {
     fn grouped(&self, depth: usize, random: &mut Random) -> Select {
         let source = self.source(depth, random);
         let condition = self.condition(&source, depth, random);
-        let exact = !source.in_order || !self.one_partition;
+        let exact = !source.in_order || !self.one_partition || random.percent(50);
         let keys = (0..random.below(3)).map(|_| self.key(&source.scope, random)).collect::<Vec<_>>();
         let mut items = keys.clone();
-        for _ in 0..random.between(1, 3) {
+        // One that sorts its rows would sort those of another, which depends on their order.
+        let count = if exact { random.between(1, 3) } else { 1 };
+        for _ in 0..count {
             items.push(self.grammar.aggregate(&source.scope, exact, random));
         }
         let names = keys.iter().map(|(_, key)| key.as_str()).collect::<Vec<_>>().join(", ");
@@ -151,7 +172,7 @@ impl<'a> Asking<'a> {
             }
             _ => format!(" GROUP BY {names}"),
         };
-        let having = if random.percent(20) {
+        let having = if exact && random.percent(20) {
             format!(" HAVING {} > 0", self.grammar.aggregate(&source.scope, true, random).1)
         } else {
             String::new()
@@ -305,6 +326,9 @@ impl<'a> Asking<'a> {
         if random.percent(35) {
             parts.push(self.boolean(&source.scope, 0, random));
         }
+        if random.percent(25) {
+            parts.extend(attack(&source.scope, random));
+        }
         if depth > 0 && random.percent(20) {
             parts.push(self.with_subquery(&source.scope, random));
         }
@@ -385,6 +409,23 @@ impl<'a> Asking<'a> {
         ];
         random.pick(&texts).clone()
     }
+}
+
+/// What holds of mild values and fails on hostile ones, which are mostly hidden.
+fn attack(scope: &[Cell], random: &mut Random) -> Option<String> {
+    let attacks = scope.iter().filter_map(|cell| {
+        let text = &cell.text;
+        match &cell.kind {
+            Kind::Int => Some(format!("100 / ({text} - {}) > -101", random.pick(ZEROS))),
+            Kind::Text(Flavor::Number) => Some(format!("CAST({text} AS BIGINT) > 0")),
+            Kind::Text(Flavor::Day) => Some(format!("CAST({text} AS DATE) > DATE '1900-01-01'")),
+            Kind::Text(Flavor::Pattern) => Some(format!("regexp_like('ana', {text}) IS NOT NULL")),
+            Kind::Date => Some(format!("date_part('year', {text} + INTERVAL '1' DAY) > 0")),
+            _ => None,
+        }
+    });
+    let attacks = attacks.collect::<Vec<_>>();
+    (!attacks.is_empty()).then(|| random.pick(&attacks).clone())
 }
 
 fn listed(head: &str, items: &[(char, String)], tail: &str) -> Select {

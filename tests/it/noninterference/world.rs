@@ -280,7 +280,7 @@ fn table(name: &str, random: &mut Random) -> Table {
         let row = table.random_row(false, random);
         let row = match table.view(&row) {
             Some(_) if random.percent(65) => table.scrambled(&row, random),
-            Some(_) if random.percent(5) => table.random_row(true, random),
+            Some(_) if random.percent(20) => table.random_row(true, random),
             _ => table.hidden_row(random).unwrap_or(row),
         };
         table.rows.push(row);
