@@ -63,11 +63,10 @@ impl Rule {
                 1 => Self::Compare(name, "<>", Value::Text("secret-42".to_owned())),
                 _ => Self::Compare(name, "<", Value::Text("s".to_owned())),
             },
-            Kind::Date => Self::Compare(
-                name,
-                *random.pick(&["<", ">="]),
-                Value::Date(*random.pick(&[18_300, 20_000, 0])),
-            ),
+            Kind::Date => {
+                let comparison: &&str = random.pick(&["<", ">="]);
+                Self::Compare(name, comparison, Value::Date(*random.pick(&[18_300, 20_000, 0])))
+            }
             _ => Self::Compare(name, "=", Value::Bool(random.percent(50))),
         }
     }

@@ -130,7 +130,7 @@ impl Table {
             self.paths().iter().any(|path| self.is_visible(path) && grant.coverage.covers(path))
         };
         let giving = self.rules.grants.iter().filter(gives).collect::<Vec<_>>();
-        if !giving.iter().any(|grant| shows_something(grant)) || !self.rules.required.iter().all(holds) {
+        if !giving.iter().any(shows_something) || !self.rules.required.iter().all(holds) {
             return None;
         }
         let mut seen = Vec::new();
