@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::Decimal256Array;
 use datafusion::arrow::array::{
-    ArrayRef, BinaryArray, BinaryViewArray, Decimal128Array, Float32Array, Float64Array,
-    Int8Array, Int16Array, Int32Array, Int64Array, LargeBinaryArray, LargeStringArray, ListArray, NullArray,
+    ArrayRef, BinaryArray, BinaryViewArray, Decimal128Array, Float32Array, Float64Array, Int8Array,
+    Int16Array, Int32Array, Int64Array, LargeBinaryArray, LargeStringArray, ListArray, NullArray,
     StringArray, StringViewArray, UInt8Array, UInt16Array, UInt32Array, UInt64Array,
 };
 use datafusion::arrow::compute::take;

@@ -68,7 +68,11 @@ impl<'a> Judge<'a> {
     fn change(&self, change: &Change) -> Result<(), Wrong> {
         match change {
             Change::CreateGrant(grant) | Change::UpdateGrant { value: grant, .. } => self.grant(grant),
-            Change::CreateFilter(filter) | Change::UpdateFilter { value: filter, .. } => self.filter(filter),
+            Change::CreateFilter(filter) => self.filter(filter),
+            Change::UpdateFilter { value: filter, .. } => {
+                self.filter(filter)?;
+                self.filter_stays_on_its_table(filter)
+            }
             Change::DropFilter { name, .. } => self.filter_is_unused(name),
             Change::CreateRestriction(rule) | Change::UpdateRestriction { value: rule, .. } => {
                 self.restriction(rule)
@@ -127,21 +131,25 @@ impl<'a> Judge<'a> {
         }
         self.table(&filter.on)?;
         self.columns(&filter.on, &filter.columns)?;
-        // A grant that uses it must not end up with the columns and rows of another table.
-        let target = Target::Table(filter.on.clone());
-        let uses = |grant: &Grant| grant.filter.as_ref() == Some(&filter.name) && grant.on != target;
-        if let Some(grant) = self.after.grants.values().find(|grant| uses(&grant.value)) {
-            let text = format!(
-                "the grant `{}` uses this filter on `{}`: change it first",
-                grant.value.id, grant.value.on
-            );
-            return Err(("on", Error::conflict(text)));
-        }
         match &filter.rows {
             Some(rows) => {
                 let target = Target::Table(filter.on.clone());
                 let tables = self.tables_of(&target);
                 self.expressions.rows(rows, tables, &self.index).map_err(|error| ("rows", error))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A grant that uses it must not end up with the columns and rows of another table.
+    fn filter_stays_on_its_table(&self, filter: &Filter) -> Result<(), Wrong> {
+        let target = Target::Table(filter.on.clone());
+        let uses = |grant: &Grant| grant.filter.as_ref() == Some(&filter.name) && grant.on != target;
+        match self.after.grants.values().find(|grant| uses(&grant.value)) {
+            Some(grant) => {
+                let Grant { id, on, .. } = grant.value.as_ref();
+                let text = format!("the grant `{id}` uses this filter on `{on}`: change it first");
+                Err(("on", Error::conflict(text)))
             }
             None => Ok(()),
         }
