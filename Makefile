@@ -7,7 +7,7 @@ DEMO_DIR ?= demo
 DEMO_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check bench
+.PHONY: help build demo test check bench fuzz
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ check: ## Run everything with what is installed
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) test --locked --workspace
+
+fuzz: ## Search for statements that tell of what is hidden, for MINUTES minutes (10)
+	MINUTES=$${MINUTES:-10} $(CARGO) test --locked --test it noninterference::noninterference -- --exact --nocapture
 
 bench: ## Measure the promises (release build; takes long)
 	$(CARGO) bench --locked
