@@ -15,14 +15,14 @@ use datafusion::catalog::{
     Session, TableProvider,
 };
 use datafusion::common::DataFusionError;
-use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::execution::{FunctionRegistry, SessionStateBuilder};
+use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
@@ -33,6 +33,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::barrier::logical::PushDownFilterToBarrier;
 use super::barrier::physical::BarrierPlanner;
 use super::functions;
+use super::functions::bounded::{Bounds, bounded, is_growing};
+use super::functions::planner::planners;
 use super::pace::YieldingJoins;
 use crate::config::LimitsConfig;
 use crate::error::{Error, ErrorKind, Result};
@@ -51,6 +53,9 @@ const LISTING_LIFE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Engine {
     base: SessionState,
+    /// The functions that each query has under bounds of its own.
+    growing: Vec<Arc<ScalarUDF>>,
+    memory: u64,
     threads: Threads,
     turns: Arc<Semaphore>,
     timeout: Duration,
@@ -74,6 +79,8 @@ impl Engine {
             .map_err(Error::internal)?;
         Ok(Self {
             base: base_state(limits, env),
+            growing: functions::allowed().scalar.into_iter().filter(is_growing).collect(),
+            memory: limits.memory,
             threads: Threads::start()?,
             turns: Arc::new(Semaphore::new(limits.max_concurrent_queries)),
             timeout: limits.query_timeout,
@@ -116,10 +123,15 @@ impl Engine {
         );
         let config =
             self.base.config().clone().with_default_catalog_and_schema(CATALOG, database.unwrap_or(""));
+        let bounds = Bounds::of_query(self.memory);
         let mut session = SessionStateBuilder::new_from_existing(self.base.clone())
             .with_config(config)
+            .with_expr_planners(planners(&bounds))
             .with_catalog_list(Arc::new(catalogs))
             .build();
+        for function in &self.growing {
+            session.register_udf(bounded(Arc::clone(function), &bounds)).map_err(Error::internal)?;
+        }
         // Gives the query its own time, and its own numbers for the names that the planner makes up: those of one
         // count for all queries would tell how much others ask.
         session.mark_start_execution();
@@ -160,19 +172,24 @@ fn base_state(limits: &LimitsConfig, env: Arc<RuntimeEnv>) -> SessionState {
     options.execution.parquet.pushdown_filters = limits.pushdown_filters;
     options.execution.time_zone = Some("+00:00".to_owned());
     let allowed = functions::allowed();
+    let bounds = Bounds::of_policy(limits.memory);
     SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(env)
         .with_optimizer_rules(optimizer_rules())
         .with_physical_optimizer_rule(Arc::new(YieldingJoins))
         .with_query_planner(Arc::new(Planner))
-        .with_expr_planners(datafusion::execution::SessionStateDefaults::default_expr_planners())
-        .with_scalar_functions(allowed.scalar)
+        .with_expr_planners(planners(&bounds))
+        .with_scalar_functions(under(&allowed.scalar, &bounds))
         .with_higher_order_functions(allowed.higher_order)
         .with_aggregate_functions(allowed.aggregate)
         .with_window_functions(allowed.window)
         .with_table_function_list(allowed.table)
         .build()
+}
+
+fn under(functions: &[Arc<ScalarUDF>], bounds: &Arc<Bounds>) -> Vec<Arc<ScalarUDF>> {
+    functions.iter().map(|function| bounded(Arc::clone(function), bounds)).collect()
 }
 
 /// The engine's own rules in their order, with ours in the place of the one that pushes filters.

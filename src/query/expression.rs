@@ -21,6 +21,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use super::functions::planner::CONCATENATION;
 use super::functions::{self, Class};
 use super::sql_type;
 use crate::error::{Error, ErrorKind, Result};
@@ -235,6 +236,8 @@ fn refuse_what_is_not_a_rule(expr: &Expr) -> Result<(), String> {
             Expr::ScalarFunction(call) if call.func.signature().volatility != Volatility::Immutable => {
                 Some(format!("`{}` does not give the same answer every time", call.func.name()))
             }
+            // An operator, and not in the list of functions.
+            Expr::ScalarFunction(call) if call.func.name() == CONCATENATION => None,
             Expr::ScalarFunction(call) => not_for_rules("scalar", call.func.name()),
             Expr::HigherOrderFunction(call) => not_for_rules("higher_order", call.func.name()),
             _ => None,

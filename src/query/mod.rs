@@ -9,6 +9,7 @@ pub mod access;
 pub mod authorize;
 pub mod barrier;
 mod command;
+mod constants;
 pub mod engine;
 mod explain;
 pub mod expression;

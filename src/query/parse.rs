@@ -12,8 +12,8 @@ use datafusion::sql::parser::{DFParserBuilder, ExplainStatement, Statement};
 use datafusion::sql::planner::object_name_to_table_reference;
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{
-    ObjectName, Query, SelectItem, SetExpr, Statement as SqlStatement, TableFactor, Value, Visit, VisitMut,
-    Visitor, VisitorMut,
+    ArrayElemTypeDef, DataType, Expr, ObjectName, Query, SelectItem, SetExpr, Statement as SqlStatement,
+    TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use datafusion::sql::sqlparser::dialect::GenericDialect;
@@ -22,6 +22,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use super::command::Command;
 use super::engine::CATALOG;
 use super::fault;
+use super::functions::bounded::LARGEST_FIXED_SIZE;
 use super::show::Listing;
 use crate::error::{Error, ErrorKind, Result};
 pub use crate::policy::model::INFORMATION_SCHEMA;
@@ -322,6 +323,17 @@ impl Visitor for Shape {
         ControlFlow::Continue(())
     }
 
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Error> {
+        match expr {
+            Expr::Cast { data_type, .. }
+                if fixed_length(data_type) > u64::from(LARGEST_FIXED_SIZE.unsigned_abs()) =>
+            {
+                ControlFlow::Break(not_allowed("a list of so many elements"))
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Error> {
         if let TableFactor::Table { name, args: Some(_), .. } = factor {
             self.functions.insert(name.to_string().to_lowercase());
@@ -334,6 +346,19 @@ impl Visitor for Shape {
             | TableFactor::NestedJoin { .. } => ControlFlow::Continue(()),
             _ => ControlFlow::Break(not_allowed("this kind of table")),
         }
+    }
+}
+
+/// How many values a type has in itself, which NULL of it has as well.
+fn fixed_length(data_type: &DataType) -> u64 {
+    match data_type {
+        DataType::Array(ArrayElemTypeDef::SquareBracket(item, length)) => {
+            length.unwrap_or(1).saturating_mul(fixed_length(item).max(1))
+        }
+        DataType::Array(ArrayElemTypeDef::AngleBracket(item) | ArrayElemTypeDef::Parenthesis(item)) => {
+            fixed_length(item)
+        }
+        _ => 1,
     }
 }
 

@@ -19,6 +19,7 @@ use futures::StreamExt;
 
 use super::barrier::check::check;
 use super::barrier::logical::Barrier;
+use super::constants::fit_batches;
 use super::explain::GuardedScan;
 use super::fault;
 use super::parse::Explain;
@@ -60,7 +61,7 @@ impl Planned {
         max_rows: Option<u64>,
         sees_everything: bool,
     ) -> Result<Self> {
-        let session = guarded.session;
+        let mut session = guarded.session;
         let plan = session.statement_to_plan(guarded.statement).await.map_err(fault::translate)?;
         refuse_all_but_queries(&plan)?;
         let plan = bind(plan, params)?;
@@ -80,6 +81,7 @@ impl Planned {
             let batch = explanation(told)?;
             return Ok(Self { schema: batch.schema(), work: Plan::Tell(batch), columns, governed });
         }
+        fit_batches(&optimized, &mut session).map_err(fault::translate)?;
         let physical = session
             .query_planner()
             .create_physical_plan(&optimized, &session)

@@ -139,3 +139,111 @@ async fn a_refused_function_is_answered_as_one_that_was_never_there() {
         assert!(!refused.contains("passwd"), "{refused}");
     }
 }
+
+/// Small statements that would make what no machine can hold, each through another door.
+const BOMBS: &[&str] = &[
+    "SELECT count(*) FROM (SELECT unnest(array_repeat(s, 5000)) u FROM (SELECT repeat('x', 1000000 + id) s FROM shop.items))",
+    "SELECT count(*) FROM (WITH RECURSIVE r AS (SELECT repeat('x', 1000) s UNION ALL SELECT s || s FROM r) SELECT * FROM r)",
+    "SELECT length(repeat('x', 2000000000))",
+    "SELECT length(lpad('x', 2000000000, 'yy')) + length(rpad('x', 2147483647, 'é'))",
+    "SELECT cardinality(array_repeat(1, 300000000))",
+    "SELECT cardinality(array_resize([1], 300000000, 5))",
+    "SELECT cardinality(range(0, 3000000000))",
+    "SELECT cardinality(generate_series(9223372036854775807, -9223372036854775808, -1))",
+    "SELECT cardinality(range(TIMESTAMP '2000-01-01', TIMESTAMP '2200-01-01', INTERVAL '1 microsecond'))",
+    "SELECT cardinality(generate_series(DATE '0001-01-01', DATE '9999-01-01', INTERVAL '1 millisecond'))",
+    "SELECT length(replace(repeat('x', 1000000), 'x', repeat('y', 10000)))",
+    "SELECT length(replace(name, '', repeat('y', 1000000))) FROM (SELECT repeat(name, 10000) AS name FROM shop.items)",
+    "SELECT length(regexp_replace(repeat('x', 100000), 'x', repeat('y', 100000), 'g'))",
+    "SELECT length(array_to_string(string_to_array(repeat('x', 100000), NULL), repeat('y', 100000)))",
+    "SELECT to_char(day, repeat('%c', 1000000)) FROM shop.items",
+    "SELECT arrow_cast(NULL, 'FixedSizeList(2147483647, Int64)') IS NULL",
+    "SELECT arrow_cast(NULL, 'List(FixedSizeBinary(2147483647))') IS NULL",
+    "SELECT CAST(NULL AS INT[2000000000]) IS NULL",
+    "SELECT CAST(NULL AS INT[4000][4000][4000]) IS NULL",
+    "WITH a AS (SELECT repeat(name, 1000000) s FROM shop.items), b AS (SELECT s||s||s||s s FROM a), \
+     c AS (SELECT s||s||s||s s FROM b), d AS (SELECT s||s||s||s s FROM c), e AS (SELECT s||s||s||s s FROM d) \
+     SELECT length(s) FROM e",
+    "WITH a AS (SELECT repeat('x', 1000000) s), b AS (SELECT concat(s,s,s,s) s FROM a), \
+     c AS (SELECT concat(s,s,s,s) s FROM b), d AS (SELECT concat_ws(s,s,s,s) s FROM c) SELECT length(s) FROM d",
+    "WITH a AS (SELECT range(0, id + 100000) s FROM shop.items), b AS (SELECT s||s||s||s||s||s||s||s s FROM a), \
+     c AS (SELECT s||s||s||s||s||s||s||s s FROM b), d AS (SELECT [s,s,s,s,s,s,s,s] s FROM c) \
+     SELECT cardinality(s) FROM d",
+    "SELECT levenshtein(repeat('xy', 500000), repeat('yx', 500000))",
+    "SELECT count(*) FROM generate_series(1, 5000) WHERE regexp_like('a', concat('(\\w{9}){9}', value::text))",
+    "SELECT count(*) FROM generate_series(1, 5000) WHERE 'a' ~ concat('(\\w{9}){9}', value::text)",
+    "SELECT count(*) FROM generate_series(1, 5000) WHERE 'a' !~* concat('(\\w{9}){9}', value::text)",
+    "SELECT approx_percentile_cont(value, 0.5, 2000000000) FROM generate_series(1, 3)",
+    "SELECT approx_percentile_cont(0.5, 2000000000) WITHIN GROUP (ORDER BY value) FROM generate_series(1, 3)",
+    "SELECT approx_percentile_cont(0.5, 2000000000) WITHIN GROUP (ORDER BY value) OVER () FROM generate_series(1, 3)",
+    "SELECT length(string_agg('xxxxxxxx', ',') OVER (ORDER BY value)) FROM generate_series(1, 300000)",
+    "SELECT cardinality(array_agg(value) OVER (ORDER BY value)) FROM generate_series(1, 300000)",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_statement_that_would_make_too_much_is_refused_and_the_gateway_goes_on() {
+    let gateway = Gateway::start_with(|config| config.limits.memory = 64 << 20)
+        .await
+        .with_csv("shop.items", "id,name,day\n1,a,2024-01-01\n2,b,2024-01-01\n")
+        .await
+        .with_policy(&format!("grants:\n{}", grant("ana", "true")))
+        .await;
+    let mut faults = Vec::new();
+    for sql in BOMBS {
+        let patience = std::time::Duration::from_secs(10);
+        let Ok(answer) = tokio::time::timeout(patience, gateway.sql("ana", sql)).await else {
+            faults.push(format!("{sql}\n  no answer"));
+            continue;
+        };
+        let code = answer.code();
+        if !["limit_exceeded", "query_failed", "statement_not_allowed"].contains(&code.as_str())
+            || answer.text().contains("internal error")
+        {
+            faults.push(format!("{sql}\n  {}", answer.text()));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    let peak = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = peak.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap().trim().to_owned();
+    let kilobytes: u64 = peak.trim_end_matches(" kB").parse().unwrap();
+    assert!(kilobytes < 2 << 20, "the process took {peak}");
+    assert_eq!(gateway.sql("ana", "SELECT 1").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fits_is_made_as_ever() {
+    let gateway = gateway().await.with_policy(&format!("grants:\n{}", grant("ana", "true"))).await;
+    let large = format!(
+        "SELECT count(s) FROM (SELECT '{}' AS s, value FROM generate_series(1, 20000)) WHERE s <> value::text",
+        "x".repeat(900_000)
+    );
+    for (sql, expected) in [
+        ("SELECT length(repeat('x', 1000000))", "1000000"),
+        ("SELECT sum(length(repeat('x', 5000 + value % 2))) FROM generate_series(1, 20000)", "100010000"),
+        ("SELECT length(lpad('x', 10, 'ab') || rpad('x', 10))", "20"),
+        ("SELECT cardinality(range(0, 500000))", "500000"),
+        ("SELECT sum(cardinality(generate_series(0, value))) FROM generate_series(1, 1000)", "501500"),
+        // Together they could be far more than they are.
+        (
+            "SELECT sum(length(regexp_replace(repeat('x', 2000), 'y', repeat('z', 1000 + value % 2), 'g'))) FROM generate_series(1, 9000)",
+            "18000000",
+        ),
+        (
+            "SELECT sum(length(replace(repeat('x', 2000), 'y', repeat('z', 1000 + value % 2)))) FROM generate_series(1, 9000)",
+            "18000000",
+        ),
+        ("SELECT max(levenshtein(name, 'kitten')) FROM shop.items", "6"),
+        ("SELECT count(*) FROM generate_series(1, 500) WHERE value::text ~ ('^' || value || '$')", "500"),
+        ("SELECT count(*) FROM shop.items WHERE name ~* 'A' AND name !~ 'b' AND name !~* lower('B')", "1"),
+        ("SELECT name || NULL IS NULL AND (1 || 'x') = '1x' FROM shop.items LIMIT 1", "true"),
+        ("SELECT approx_percentile_cont(value, 0.5, 100) FROM generate_series(1, 3)", "2.0"),
+        (large.as_str(), "20000"),
+    ] {
+        let answer = gateway.sql("ana", sql).await;
+        let shown = sql.chars().take(120).collect::<String>();
+        assert_eq!(answer.status, 200, "{shown}: {}", answer.text());
+        assert_eq!(answer.json()["rows"][0][0].to_string(), expected, "{shown}");
+    }
+    let named = gateway.sql("ana", "SELECT name || 'x' FROM shop.items").await.json();
+    assert_eq!(named["columns"][0]["name"], r#"shop.items.name || Utf8("x")"#);
+}
