@@ -34,6 +34,10 @@ fn describe(fault: &DataFusionError) -> (ErrorKind, String) {
     match root(fault) {
         DataFusionError::SQL(parser, _) => (ErrorKind::SyntaxError, parser_text(parser)),
         DataFusionError::SchemaError(schema, _) => describe_schema(schema),
+        DataFusionError::NotImplemented(text) if is_of_subquery(text) => (
+            ErrorKind::QueryFailed,
+            "a subquery in this place is not supported; write it as a join".to_owned(),
+        ),
         DataFusionError::Plan(text)
         | DataFusionError::Execution(text)
         | DataFusionError::NotImplemented(text)
@@ -114,6 +118,14 @@ fn describe_external(external: &(dyn std::error::Error + Send + Sync + 'static))
             None => (ErrorKind::Internal, String::new()),
         },
     }
+}
+
+/// Whether a subquery stayed that the optimizer could not make a join of.
+fn is_of_subquery(text: &str) -> bool {
+    text.starts_with("Physical plan does not support logical expression")
+        && ["ScalarSubquery", "InSubquery", "Exists", "OuterReferenceColumn"]
+            .iter()
+            .any(|kind| text.contains(kind))
 }
 
 /// Whether a Parquet reader, which may evaluate conditions itself, reports that one of them failed and not the file.

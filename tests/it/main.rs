@@ -9,6 +9,7 @@
     reason = "tests state what must be true, and say so by panicking; the lints excuse only the test functions"
 )]
 
+mod administration;
 mod architecture;
 mod audit_sink;
 mod bad_input;

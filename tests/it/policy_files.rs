@@ -172,6 +172,37 @@ restrictions: [{ name: m, on: { tags: { level: high } }, mask: redact, except: g
 /// Each file, and what is said of it when it is applied with and without `prune`: what fits a file alone and still
 /// does not fit the tables, the engine or the rest of the policy.
 const REFUSED: &[(&str, bool, &str)] = &[
+    // A17, D6: no query within a rule.
+    (
+        "restrictions:\n  - { name: r, on: s.t, rows: id IN (SELECT id FROM s.t) }",
+        false,
+        "p.yaml:2:31: restrictions[0].rows: the expression `id IN (SELECT id FROM s.t)` cannot be a row rule: ",
+    ),
+    // B8: a column of the query's outside is none of the rule's.
+    (
+        "restrictions:\n  - { name: r, on: s.t, rows: orderkey = id }",
+        false,
+        "p.yaml:2:31: restrictions[0].rows: the expression `orderkey = id` cannot be a row rule: ",
+    ),
+    // E5: the type of a mask is told, and which one was expected.
+    (
+        "restrictions:\n  - { name: r, on: s.t.id, mask: { using: \"'x'\" } }",
+        false,
+        "p.yaml:2:34: restrictions[0].mask: the expression `'x'` cannot be a mask: ",
+    ),
+    // E6: no aggregate and no window.
+    (
+        "restrictions:\n  - { name: r, on: s.t.name, mask: { using: max(name) } }",
+        false,
+        "p.yaml:2:36: restrictions[0].mask: the expression `max(name)` cannot be a mask: ",
+    ),
+    (
+        "restrictions:\n  - { name: r, on: s.t.name, mask: { using: first_value(name) OVER () } }",
+        false,
+        "p.yaml:2:36: restrictions[0].mask: the expression `first_value(name) OVER ()` cannot be a mask: ",
+    ),
+    // E19: a mask that nobody knows.
+    ("restrictions:\n  - { name: r, on: s.t.name, mask: blur }", false, "p.yaml:2:36: "),
     (
         "grants:\n  - to: user:bo\n    on: s.t\n    permissions: [select]\n    rows: nosuch = 1",
         false,

@@ -43,6 +43,11 @@ async fn restrictions_tags_filters_structs_and_windows_are_as_the_contract_says(
     run("model").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_tells_of_what_is_hidden() {
+    run("barrier").await;
+}
+
 /// A user at the HTTP door.
 struct Door {
     gateway: Arc<Gateway>,
