@@ -21,6 +21,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use super::fault::in_words;
 use super::functions::planner::CONCATENATION;
 use super::functions::{self, Class};
 use super::sql_type;
@@ -57,9 +58,9 @@ pub fn value(
 ) -> Result<(Expr, DataType), String> {
     let mut syntax = parse(text)?;
     substitute(&mut syntax.expr, reader)?;
-    let expr = session.create_logical_expr_from_sql_expr(syntax, schema).map_err(|fault| plain(&fault))?;
+    let expr = session.create_logical_expr_from_sql_expr(syntax, schema).map_err(|fault| in_words(&fault))?;
     refuse_what_is_not_a_rule(&expr)?;
-    let data_type = expr.get_type(schema).map_err(|fault| plain(&fault))?;
+    let data_type = expr.get_type(schema).map_err(|fault| in_words(&fault))?;
     Ok((expr, data_type))
 }
 
@@ -103,8 +104,8 @@ fn parse(text: &str) -> Result<ExprWithAlias, String> {
         .tokenize_with_location()
         .map_err(|fault| fault.to_string())?;
     let mut parser =
-        DFParserBuilder::new(without_empty_calls(tokens)).build().map_err(|fault| plain(&fault))?;
-    let syntax = parser.parse_into_expr().map_err(|fault| plain(&fault))?;
+        DFParserBuilder::new(without_empty_calls(tokens)).build().map_err(|fault| in_words(&fault))?;
+    let syntax = parser.parse_into_expr().map_err(|fault| in_words(&fault))?;
     if syntax.alias.is_some() {
         return Err("it has an alias".to_owned());
     }
@@ -244,15 +245,10 @@ fn refuse_what_is_not_a_rule(expr: &Expr) -> Result<(), String> {
         };
         Ok(if reason.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })
-    .map_err(|fault| plain(&fault))?;
+    .map_err(|fault| in_words(&fault))?;
     reason.map_or(Ok(()), Err)
 }
 
 fn not_for_rules(kind: &str, name: &str) -> Option<String> {
     (functions::class(kind, name) < Class::Policy).then(|| format!("`{name}` is not possible in a rule"))
-}
-
-fn plain(fault: &datafusion::common::DataFusionError) -> String {
-    let text = fault.strip_backtrace();
-    text.lines().next().unwrap_or_default().to_owned()
 }

@@ -3,6 +3,8 @@
 //! The engine's errors are easy to raise and weak to match on, so they are translated here, once, and nowhere else.
 //! What comes from below a barrier keeps no word of the engine: its text may hold values that the reader cannot see.
 
+mod words;
+
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
 use datafusion::sql::sqlparser::parser::ParserError;
@@ -23,13 +25,21 @@ pub fn translate(fault: DataFusionError) -> Error {
 pub fn syntax(fault: DataFusionError) -> Error {
     match root(&fault) {
         DataFusionError::SQL(parser, _) => Error::new(ErrorKind::SyntaxError, parser_text(parser)),
-        other => Error::new(ErrorKind::SyntaxError, tidy(&other.strip_backtrace())),
+        other => Error::new(ErrorKind::SyntaxError, words::tidy(&other.strip_backtrace())),
+    }
+}
+
+/// What is wrong with an expression, for whoever writes it.
+pub fn in_words(fault: &DataFusionError) -> String {
+    match describe(fault) {
+        (ErrorKind::Internal, _) => words::tidy(&fault.strip_backtrace()),
+        (_, text) => text,
     }
 }
 
 fn describe(fault: &DataFusionError) -> (ErrorKind, String) {
     if is_bad_pattern(fault) {
-        return (ErrorKind::QueryFailed, "a regular expression in the query is not one".to_owned());
+        return bad_pattern();
     }
     match root(fault) {
         DataFusionError::SQL(parser, _) => (ErrorKind::SyntaxError, parser_text(parser)),
@@ -41,7 +51,7 @@ fn describe(fault: &DataFusionError) -> (ErrorKind, String) {
         DataFusionError::Plan(text)
         | DataFusionError::Execution(text)
         | DataFusionError::NotImplemented(text)
-        | DataFusionError::Configuration(text) => (ErrorKind::QueryFailed, tidy(without_guess(text))),
+        | DataFusionError::Configuration(text) => (ErrorKind::QueryFailed, words::tidy(text)),
         DataFusionError::ArrowError(arrow, _) => describe_arrow(arrow),
         DataFusionError::ResourcesExhausted(_) => (
             ErrorKind::LimitExceeded,
@@ -87,7 +97,7 @@ fn describe_arrow(arrow: &ArrowError) -> (ErrorKind, String) {
         | ArrowError::InvalidArgumentError(text)
         | ArrowError::ArithmeticOverflow(text)
         | ArrowError::SchemaError(text)
-        | ArrowError::NotYetImplemented(text) => (ErrorKind::QueryFailed, tidy(text)),
+        | ArrowError::NotYetImplemented(text) => (ErrorKind::QueryFailed, words::tidy(text)),
         ArrowError::ExternalError(external) => describe_external(external.as_ref()),
         ArrowError::ParquetError(text) if is_of_predicate(text) => {
             (ErrorKind::QueryFailed, "a condition of the query failed on a row".to_owned())
@@ -115,9 +125,19 @@ fn describe_external(external: &(dyn std::error::Error + Send + Sync + 'static))
         Some(inner) => describe(inner),
         None => match external.downcast_ref::<ArrowError>() {
             Some(inner) => describe_arrow(inner),
+            None if is_of_pattern(&external.to_string()) => bad_pattern(),
             None => (ErrorKind::Internal, String::new()),
         },
     }
+}
+
+fn bad_pattern() -> (ErrorKind, String) {
+    (ErrorKind::QueryFailed, "a regular expression in the query is not one".to_owned())
+}
+
+/// Whether the library of regular expressions met one that is none, or is too large.
+fn is_of_pattern(text: &str) -> bool {
+    text.starts_with("regex parse error") || text.starts_with("Compiled regex exceeds size limit")
 }
 
 /// Whether a subquery stayed that the optimizer could not make a join of.
@@ -144,14 +164,6 @@ fn is_bad_pattern(fault: &DataFusionError) -> bool {
     }
 }
 
-/// The engine's guess at the function that was meant is another one every time.
-fn without_guess(text: &str) -> &str {
-    match text.split_once("Did you mean") {
-        Some((before, _)) if before.starts_with("Invalid function") => before,
-        _ => text,
-    }
-}
-
 /// The error below everything the engine wraps around it.
 fn root(fault: &DataFusionError) -> &DataFusionError {
     match fault {
@@ -165,22 +177,6 @@ fn root(fault: &DataFusionError) -> &DataFusionError {
 fn parser_text(parser: &ParserError) -> String {
     match parser {
         ParserError::RecursionLimitExceeded => "the statement is nested too deeply".to_owned(),
-        ParserError::TokenizerError(text) | ParserError::ParserError(text) => tidy(text),
-    }
-}
-
-/// The engine's sentence in our form: one line, first letter small, place in words, no full stop.
-fn tidy(text: &str) -> String {
-    let text = text.split("\n\nbacktrace").next().unwrap_or(text).trim().trim_end_matches('.');
-    let text = text.replace(" at Line: ", " at line ").replace(", Column: ", ", column ").replace('\n', " ");
-    let text = text.strip_prefix("sql parser error: ").unwrap_or(&text);
-    // What the engine would guess instead comes from a set without an order: it differs from run to run.
-    let text = text.split(". Did you mean ").next().unwrap_or(text);
-    let mut letters = text.chars();
-    match letters.next() {
-        Some(first) if !letters.as_str().starts_with(|next: char| next.is_uppercase()) => {
-            first.to_lowercase().chain(letters).collect()
-        }
-        _ => text.to_owned(),
+        ParserError::TokenizerError(text) | ParserError::ParserError(text) => words::tidy(text),
     }
 }

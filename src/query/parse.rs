@@ -4,6 +4,8 @@
 //! The list of statements is positive: what is not named here does not exist. Nothing is looked up here; whether a
 //! table exists, or may be read, is the next stage's question.
 
+mod shape;
+
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
@@ -12,17 +14,15 @@ use datafusion::sql::parser::{DFParserBuilder, ExplainStatement, Statement};
 use datafusion::sql::planner::object_name_to_table_reference;
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, DataType, Expr, ObjectName, Query, SelectItem, SetExpr, Statement as SqlStatement,
-    TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
+    ObjectName, Statement as SqlStatement, Value, Visit, VisitMut, VisitorMut,
 };
-
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
+use self::shape::Shape;
 use super::command::Command;
 use super::engine::CATALOG;
 use super::fault;
-use super::functions::bounded::LARGEST_FIXED_SIZE;
 use super::show::Listing;
 use crate::error::{Error, ErrorKind, Result};
 pub use crate::policy::model::INFORMATION_SCHEMA;
@@ -293,87 +293,6 @@ impl VisitorMut for Placeholders {
     }
 }
 
-/// Looks at every part of a query for what the statement list forbids in disguise.
-#[derive(Default)]
-struct Shape {
-    has_wildcard: bool,
-    /// Names that stand before arguments in a FROM, in small letters.
-    functions: BTreeSet<String>,
-}
-
-impl Visitor for Shape {
-    type Break = Error;
-
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Error> {
-        match forbidden_body(&query.body) {
-            Some(name) => ControlFlow::Break(not_allowed(name)),
-            None if !query.locks.is_empty() => ControlFlow::Break(not_allowed("FOR UPDATE")),
-            None => ControlFlow::Continue(()),
-        }
-    }
-
-    fn pre_visit_select(&mut self, select: &datafusion::sql::sqlparser::ast::Select) -> ControlFlow<Error> {
-        if select.into.is_some() {
-            return ControlFlow::Break(not_allowed("SELECT INTO"));
-        }
-        self.has_wildcard |= select
-            .projection
-            .iter()
-            .any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Error> {
-        match expr {
-            Expr::Cast { data_type, .. }
-                if fixed_length(data_type) > u64::from(LARGEST_FIXED_SIZE.unsigned_abs()) =>
-            {
-                ControlFlow::Break(not_allowed("a list of so many elements"))
-            }
-            _ => ControlFlow::Continue(()),
-        }
-    }
-
-    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Error> {
-        if let TableFactor::Table { name, args: Some(_), .. } = factor {
-            self.functions.insert(name.to_string().to_lowercase());
-        }
-        match factor {
-            TableFactor::Table { .. }
-            | TableFactor::Derived { .. }
-            | TableFactor::Function { .. }
-            | TableFactor::UNNEST { .. }
-            | TableFactor::NestedJoin { .. } => ControlFlow::Continue(()),
-            _ => ControlFlow::Break(not_allowed("this kind of table")),
-        }
-    }
-}
-
-/// How many values a type has in itself, which NULL of it has as well.
-fn fixed_length(data_type: &DataType) -> u64 {
-    match data_type {
-        DataType::Array(ArrayElemTypeDef::SquareBracket(item, length)) => {
-            length.unwrap_or(1).saturating_mul(fixed_length(item).max(1))
-        }
-        DataType::Array(ArrayElemTypeDef::AngleBracket(item) | ArrayElemTypeDef::Parenthesis(item)) => {
-            fixed_length(item)
-        }
-        _ => 1,
-    }
-}
-
-fn forbidden_body(body: &SetExpr) -> Option<&'static str> {
-    match body {
-        SetExpr::Select(_) | SetExpr::Query(_) | SetExpr::Values(_) => None,
-        SetExpr::SetOperation { left, right, .. } => forbidden_body(left).or_else(|| forbidden_body(right)),
-        SetExpr::Insert(_) => Some("INSERT"),
-        SetExpr::Update(_) => Some("UPDATE"),
-        SetExpr::Delete(_) => Some("DELETE"),
-        SetExpr::Merge(_) => Some("MERGE"),
-        SetExpr::Table(_) => Some("TABLE"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -409,6 +328,21 @@ mod tests {
             let (kind, detail) = refused(sql);
             assert_eq!(kind, ErrorKind::StatementNotAllowed, "{sql}: {detail}");
             assert!(detail.contains(name), "{sql}: {detail}");
+        }
+    }
+
+    #[test]
+    fn no_clause_is_read_over() {
+        for (sql, clause) in [
+            ("SELECT * FROM a TABLESAMPLE BERNOULLI (1)", "TABLESAMPLE"),
+            ("SELECT 1 WHERE EXISTS (SELECT * FROM (SELECT 1) AS b TABLESAMPLE SYSTEM (1))", "TABLESAMPLE"),
+            ("SELECT * FROM a PARTITION (p0)", "PARTITION"),
+            ("SELECT * FROM UNNEST([1]) WITH ORDINALITY", "WITH ORDINALITY"),
+            ("SELECT TOP 5 * FROM a", "TOP"),
+        ] {
+            let (kind, detail) = refused(sql);
+            assert_eq!(kind, ErrorKind::StatementNotAllowed, "{sql}: {detail}");
+            assert_eq!(detail, format!("`{clause}` is not supported; leave it out"), "{sql}");
         }
     }
 
