@@ -24,6 +24,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use super::fault::in_words;
 use super::functions::planner::CONCATENATION;
 use super::functions::{self, Class};
+use super::precedence;
 use super::sql_type;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::compile::Index;
@@ -105,10 +106,11 @@ fn parse(text: &str) -> Result<ExprWithAlias, String> {
         .map_err(|fault| fault.to_string())?;
     let mut parser =
         DFParserBuilder::new(without_empty_calls(tokens)).build().map_err(|fault| in_words(&fault))?;
-    let syntax = parser.parse_into_expr().map_err(|fault| in_words(&fault))?;
+    let mut syntax = parser.parse_into_expr().map_err(|fault| in_words(&fault))?;
     if syntax.alias.is_some() {
         return Err("it has an alias".to_owned());
     }
+    precedence::restore(&mut syntax.expr);
     let found = visit_expressions(&syntax.expr, |part| match part {
         Syntax::Subquery(_) | Syntax::Exists { .. } | Syntax::InSubquery { .. } => {
             ControlFlow::Break("a subquery is not possible in a rule")

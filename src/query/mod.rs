@@ -21,6 +21,7 @@ pub mod notice;
 pub mod pace;
 pub mod parse;
 pub mod plan;
+mod precedence;
 mod record;
 pub mod rewrite;
 mod show;

@@ -23,6 +23,7 @@ use self::shape::Shape;
 use super::command::Command;
 use super::engine::CATALOG;
 use super::fault;
+use super::precedence;
 use super::show::Listing;
 use crate::error::{Error, ErrorKind, Result};
 pub use crate::policy::model::INFORMATION_SCHEMA;
@@ -106,6 +107,7 @@ impl Parsed {
         let mut shape = Shape::default();
         if let Statement::Statement(inner) = &mut statement {
             let _ = VisitMut::visit(inner.as_mut(), &mut placeholders);
+            precedence::restore(inner.as_mut());
             if let ControlFlow::Break(error) = Visit::visit(inner.as_ref(), &mut shape) {
                 return Err(error);
             }
