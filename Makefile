@@ -12,10 +12,8 @@ DEMO_FLAGS ?=
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# `--examples`, of which there are none, makes cargo choose the dependencies' features as it does for the tests: without
-# it `make test` after `make demo` would build about ninety of them once more.
 build: ## Build the program (a profile that compiles fast)
-	$(CARGO) build --locked --workspace --bins --examples
+	$(CARGO) build --locked --workspace --bins
 
 demo: build ## Build, fill ./demo with data and policies, and serve it
 	"$(CARGO_TARGET_DIR)/debug/lakegate" demo --dir "$(DEMO_DIR)" $(DEMO_FLAGS)
