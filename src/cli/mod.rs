@@ -4,6 +4,7 @@
 //! goes to stdout and words to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage (and a
 //! policy plan with a difference).
 
+pub mod access;
 pub mod demo;
 pub mod ingest;
 pub mod init;
@@ -36,6 +37,8 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Tell what somebody may see, and why
+    Access(access::Args),
     /// Everything in one folder: a source database, its tables in the lake, three users, and the gateway
     Demo(demo::Args),
     /// Bring tables in from a database
@@ -69,6 +72,7 @@ impl Command {
 /// Runs the subcommand.
 pub async fn run(cli: Cli) -> Result<ExitCode> {
     let done = match cli.command {
+        Command::Access(args) => access::run(args, cli.config).await,
         Command::Demo(args) => demo::run(args, cli.config).await,
         Command::Ingest(args) => ingest::run(args, cli.config).await,
         Command::Init(args) => init::run(args, cli.config).await,

@@ -43,7 +43,7 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-fn attribute(text: &str) -> Result<(String, Value), String> {
+pub(super) fn attribute(text: &str) -> Result<(String, Value), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => {
             let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));

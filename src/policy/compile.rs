@@ -117,9 +117,14 @@ impl Index {
     ///
     /// Roles come from the policy alone: a claim of the token that calls itself a role makes none.
     pub fn principals_of(&self, identity: &Identity) -> BTreeSet<Principal> {
+        let groups = identity.groups.iter().cloned().map(Principal::Group);
+        self.reached_from(groups.chain([Principal::User(identity.user.clone())]))
+    }
+
+    /// What somebody who is each of `start` counts as: these, the roles that they reach, and `public`.
+    pub fn reached_from(&self, start: impl IntoIterator<Item = Principal>) -> BTreeSet<Principal> {
         let mut principals = BTreeSet::new();
-        let mut waiting = vec![Principal::User(identity.user.clone())];
-        waiting.extend(identity.groups.iter().cloned().map(Principal::Group));
+        let mut waiting: Vec<Principal> = start.into_iter().collect();
         // Each principal is followed once, so a diamond counts once and a cycle ends.
         while let Some(principal) = waiting.pop() {
             if !principals.insert(principal.clone()) {

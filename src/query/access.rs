@@ -16,6 +16,7 @@ use super::authorize::{asker, decide_on, decide_on_view, shapes};
 use super::fault;
 use super::parse::{INFORMATION_SCHEMA, Parsed};
 use super::plan::columns_read;
+use super::refuse_too_long;
 use crate::app::{App, Governance};
 use crate::error::{Error, Result};
 use crate::policy::decide::Asker;
@@ -64,6 +65,33 @@ pub struct Rules {
     pub masks: BTreeMap<String, String>,
 }
 
+/// What is asked about.
+#[derive(Debug, Clone)]
+pub enum Question {
+    /// The tables that a query names; one without a database is looked up in `database`.
+    Sql {
+        sql: String,
+        database: Option<String>,
+    },
+    Table(TableName),
+}
+
+/// What `identity` may see of what `question` is about; in full when `full`.
+pub async fn answer(
+    app: &App,
+    identity: &Identity,
+    question: &Question,
+    full: bool,
+) -> Result<Vec<TableAccess>> {
+    match question {
+        Question::Sql { sql, database } => {
+            refuse_too_long(sql, app.config.limits.max_sql_bytes)?;
+            explain(app, identity, &Parsed::parse(sql, database.as_deref())?, full).await
+        }
+        Question::Table(name) => Ok(vec![explain_table(app, identity, name, full)]),
+    }
+}
+
 /// What `identity` may see of each table that `parsed` names; in full when `full`.
 pub async fn explain(
     app: &App,
@@ -84,11 +112,10 @@ pub async fn explain(
     Ok(tables)
 }
 
-/// What `identity` may see of one table, in full.
-pub fn explain_table(app: &App, identity: &Identity, name: &TableName) -> TableAccess {
+fn explain_table(app: &App, identity: &Identity, name: &TableName, full: bool) -> TableAccess {
     let governance = app.state();
     let asker = asker(identity, &governance, app.is_administrator(identity));
-    let mut access = table_access(&asker, name, &governance, true);
+    let mut access = table_access(&asker, name, &governance, full);
     access.needs = needs(identity, name, &access, None);
     access
 }

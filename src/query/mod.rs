@@ -17,6 +17,7 @@ pub mod fault;
 pub mod functions;
 pub mod listing;
 pub mod mask;
+pub mod matrix;
 pub mod notice;
 pub mod pace;
 pub mod parse;
@@ -35,6 +36,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::authorize::Authorized;
+pub use self::command::CreateView;
 pub use self::notice::PolicyNotice;
 use self::parse::{Explain, Text};
 use self::plan::Planned;

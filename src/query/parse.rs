@@ -169,6 +169,14 @@ impl Parsed {
     }
 }
 
+/// The query that `sql` is, in the words that a view keeps. Anything but a plain query is refused.
+pub(super) fn query_text(sql: &str) -> Result<String> {
+    match one_statement(sql)? {
+        Statement::Statement(inner) if matches!(*inner, SqlStatement::Query(_)) => Ok(inner.to_string()),
+        _ => Err(not_allowed(&first_word(sql))),
+    }
+}
+
 fn one_statement(sql: &str) -> Result<Statement> {
     let mut parser = DFParserBuilder::new(sql).with_recursion_limit(DEPTH).build().map_err(fault::syntax)?;
     let mut statements = parser.parse_statements().map_err(fault::syntax)?;

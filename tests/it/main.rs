@@ -9,6 +9,8 @@
     reason = "tests state what must be true, and say so by panicking; the lints excuse only the test functions"
 )]
 
+mod access;
+mod access_matrix;
 mod administration;
 mod architecture;
 mod audit_sink;
@@ -31,6 +33,7 @@ mod noninterference;
 mod openapi;
 mod policy_files;
 mod policy_lint;
+mod policy_resources;
 mod policy_tests;
 mod requests;
 mod resources;

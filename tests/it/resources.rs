@@ -12,16 +12,16 @@ use sqlx::{ConnectOptions, Executor};
 use crate::support::gateway::{Gateway, Response};
 
 /// One request, and what must come back: the status, a part of the body, and the change that is in the audit log.
-type Step = (&'static str, &'static str, &'static str, Value, u16, Value, &'static str);
+pub type Step = (&'static str, &'static str, &'static str, Value, u16, Value, &'static str);
 
 /// No change, and so no record of one.
-const NONE: &str = "";
+pub const NONE: &str = "";
 
 async fn gateway() -> Gateway {
     Gateway::start().await.with_csv("shop.items", "id,name\n1,a\n2,b\n").await
 }
 
-async fn ask(
+pub async fn ask(
     gateway: &Gateway,
     who: &str,
     method: &str,
@@ -40,7 +40,7 @@ async fn ask(
 }
 
 /// Whether `actual` has everything that `expected` has.
-fn has(actual: &Value, expected: &Value) -> bool {
+pub fn has(actual: &Value, expected: &Value) -> bool {
     match expected {
         Value::Object(fields) => fields.iter().all(|(name, value)| has(&actual[name], value)),
         other => actual == other,
@@ -54,7 +54,7 @@ async fn newest_record(gateway: &Gateway) -> Value {
 }
 
 /// Sends each request in turn. `{id}` in a path is the id of what was made last.
-async fn walk(gateway: &Gateway, steps: &[Step]) {
+pub async fn walk(gateway: &Gateway, steps: &[Step]) {
     let mut id = String::new();
     for (method, path, if_match, body, status, expected, action) in steps {
         let path = path.replace("{id}", &id);
@@ -91,11 +91,11 @@ async fn walk(gateway: &Gateway, steps: &[Step]) {
     }
 }
 
-fn refused(code: &str) -> Value {
+pub fn refused(code: &str) -> Value {
     json!({ "code": code })
 }
 
-fn says(code: &str, detail: &str) -> Value {
+pub fn says(code: &str, detail: &str) -> Value {
     json!({ "code": code, "detail": detail })
 }
 
@@ -392,6 +392,17 @@ async fn lists_come_in_pages() {
     for number in 0..4 {
         gateway = gateway.with_csv(&format!("shop.t{number}"), "id\n1\n").await;
         for (path, body) in [
+            ("/v1/tags", json!({ "key": format!("k{number}"), "values": ["v"] })),
+            ("/v1/filters", json!({ "name": format!("f{number}"), "on": "shop.items", "rows": "id > 0" })),
+            (
+                "/v1/restrictions",
+                json!({ "name": format!("r{number}"), "on": ["shop.items"], "rows": "id > 0" }),
+            ),
+            ("/v1/views", json!({ "name": format!("shop.v{number}"), "sql": "SELECT id FROM shop.items" })),
+            (
+                "/v1/tag-assignments",
+                json!({ "object": format!("shop.t{number}"), "tags": { format!("k{number}"): "v" } }),
+            ),
             ("/v1/databases", json!({ "name": format!("d{number}") })),
             ("/v1/roles", json!({ "name": format!("r{number}"), "members": [] })),
             (
@@ -407,6 +418,11 @@ async fn lists_come_in_pages() {
         ("/v1/tables", "name", 5),
         ("/v1/roles", "name", 4),
         ("/v1/grants", "id", 4),
+        ("/v1/tags", "key", 4),
+        ("/v1/filters", "name", 4),
+        ("/v1/restrictions", "name", 4),
+        ("/v1/views", "name", 4),
+        ("/v1/tag-assignments", "object", 4),
         ("/v1/audit", "id", 0),
     ] {
         let keys = |page: &Value| {
@@ -444,6 +460,8 @@ const FOR_EVERYBODY: &[(&str, &str)] = &[
     ("GET", "/v1/openapi.json"),
     ("GET", "/v1/tables"),
     ("GET", "/v1/tables/{database}/{table}"),
+    ("POST", "/v1/access/explain"),
+    ("POST", "/v1/grants"),
     ("POST", "/v1/sql"),
 ];
 
@@ -464,17 +482,29 @@ fn listed(list: &[(&str, &str)]) -> BTreeSet<(String, String)> {
     list.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect()
 }
 
+/// Something at each address, beside the table and the grant.
+const ONE_OF_EACH: &str = r#"
+roles: { r: { members: [user:bo] } }
+tags: { k: [v] }
+databases: { shop: { tables: { items: { tags: { k: v } } } } }
+filters: { f: { on: shop.items, rows: "id > 0" } }
+restrictions: [{ name: x, on: shop.items, rows: "id > 0" }]
+"#;
+
 /// The address of something that exists, so that no answer hides behind a `not_found`.
 fn address(path: &str, grant: &str) -> String {
     let path = path.replace("{database}", "shop").replace("{table}", "items").replace("{role}", "r");
-    let path = path.replace("{id}", grant);
+    let path = path.replace("{id}", grant).replace("{view}", "v").replace("{filter}", "f");
+    let path = path.replace("{restriction}", "x").replace("{tag}", "k").replace("{object}", "shop.items");
     assert!(!path.contains('{'), "{path} has a parameter that this test does not know: give it a value");
     path
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_administrators_administer() {
-    let gateway = gateway().await.with_policy("roles: { r: { members: [user:bo] } }").await;
+    let gateway = gateway().await.with_policy(ONE_OF_EACH).await;
+    let view = json!({ "name": "shop.v", "sql": "SELECT id FROM shop.items" });
+    assert_eq!(gateway.post("admin", "/v1/views", &view).await.status, 201);
     let grant = json!({ "to": "user:eve", "on": "shop.items", "permissions": ["select"] });
     let grant = gateway.post("admin", "/v1/grants", &grant).await.json()["id"].as_str().unwrap().to_owned();
     let version = gateway.app.store.policy_version().await.unwrap();
@@ -513,7 +543,8 @@ async fn only_administrators_administer() {
                 403,
                 "HEAD {path}"
             );
-            assert_eq!(gateway.get("admin", &path).await.status, 200, "{path} is there");
+            let whole = path.replace("/matrix", "/matrix?table=shop.items");
+            assert_eq!(gateway.get("admin", &whole).await.status, 200, "{path} is there");
         }
     }
     let log = gateway.get("admin", "/v1/audit?user=eve&verdict=denied&limit=1000").await.json();
@@ -526,7 +557,7 @@ async fn only_administrators_administer() {
 async fn everybody_needs_a_token_and_no_more_for_what_is_theirs() {
     let gateway = gateway()
         .await
-        .with_policy("grants: [{ to: user:eve, on: shop.items, permissions: [select] }]")
+        .with_policy("grants: [{ to: user:eve, on: shop.items, permissions: [select], grantable: true }]")
         .await;
     let open = listed(FOR_THE_WORLD);
     for (method, path) in routes(&gateway).await {
@@ -554,10 +585,15 @@ async fn everybody_needs_a_token_and_no_more_for_what_is_theirs() {
         }
     }
     for (method, path) in FOR_EVERYBODY {
-        let body =
-            if *method == "POST" { json!({ "sql": "SELECT id FROM shop.items" }) } else { json!(null) };
+        let (body, status) = match (*method, *path) {
+            (_, "/v1/grants") => {
+                (json!({ "to": "user:bo", "on": "shop.items", "permissions": ["select"] }), 201)
+            }
+            ("POST", _) => (json!({ "sql": "SELECT id FROM shop.items" }), 200),
+            _ => (json!(null), 200),
+        };
         let answer = ask(&gateway, "eve", method, &address(path, "x"), "", &body).await;
-        assert_eq!(answer.status, 200, "{method} {path}: {}", answer.text());
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
     }
     // The same addresses show nothing to somebody without a grant.
     for (path, status) in [("/v1/databases/shop", 404), ("/v1/tables/shop/items", 404)] {

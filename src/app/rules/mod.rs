@@ -82,6 +82,7 @@ impl<'a> Judge<'a> {
             Change::CreateTagging(tagging) | Change::UpdateTagging { value: tagging, .. } => {
                 self.tagging(tagging)
             }
+            Change::DropTagging { object, .. } => self.rules_still_fit(object),
             _ => Ok(()),
         }
     }
@@ -277,7 +278,7 @@ fn may_be_on(scope: &Scope, table: &TableName) -> bool {
 }
 
 /// Whether `path` leads to a column or to a field of a struct.
-fn has_path(columns: &[ColumnShape], path: &str) -> bool {
+pub(super) fn has_path(columns: &[ColumnShape], path: &str) -> bool {
     columns.iter().any(|column| match path.strip_prefix(column.name.as_str()) {
         Some("") => true,
         Some(rest) => rest.strip_prefix('.').is_some_and(|rest| has_path(&column.fields, rest)),

@@ -55,7 +55,13 @@ impl Judge<'_> {
         if let (TaggedObject::Column(table, path), true) = (&tagging.object, self.names == Names::MayCome) {
             self.columns(table, &Columns::Include([path.clone()].into()))?;
         }
-        let concerned = |name: &crate::policy::model::TableName| match &tagging.object {
+        self.rules_still_fit(&tagging.object)
+    }
+
+    /// That the rules on tags can hold on what is now tagged otherwise: also a tag that is taken off changes what an
+    /// object has, for then it inherits.
+    pub(super) fn rules_still_fit(&self, object: &TaggedObject) -> Result<(), Wrong> {
+        let concerned = |name: &crate::policy::model::TableName| match object {
             TaggedObject::Database(database) => *database == name.database,
             TaggedObject::Table(table) | TaggedObject::Column(table, _) => table == name,
         };

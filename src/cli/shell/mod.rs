@@ -7,7 +7,7 @@ mod command;
 pub(crate) mod output;
 mod scan;
 pub(crate) mod script;
-mod table;
+pub(super) mod table;
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -11,7 +11,8 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::sql::sqlparser::ast::Statement;
 
 use self::grant::{Granting, Revoking};
-use self::view::{CreateView, DropView};
+pub use self::view::CreateView;
+use self::view::DropView;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::policy::model::TableName;

@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{CreateView as CreateViewSyntax, ObjectType
 
 use super::super::authorize::{Authorized, asker};
 use super::super::fault;
-use super::super::parse::{Parsed, full_object_name, no_such_table, not_allowed};
+use super::super::parse::{Parsed, full_object_name, no_such_table, not_allowed, query_text};
 use crate::app::{App, Governance};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::decide::can;
@@ -52,11 +52,52 @@ impl CreateView {
         Ok(Self { name, sql, database, replace: syntax.or_replace, comment: syntax.comment.clone() })
     }
 
+    /// The view `name` over the query `sql`, as something else than a statement says it.
+    pub fn over(
+        name: TableName,
+        sql: &str,
+        database: Option<String>,
+        comment: Option<String>,
+    ) -> Result<Self> {
+        let sql = query_text(sql)?;
+        Parsed::parse(&sql, database.as_deref())?;
+        Ok(Self { name, sql, database, replace: false, comment })
+    }
+
     pub(super) fn name(&self) -> &TableName {
         &self.name
     }
 
     pub(super) async fn run(self, app: &App, identity: &Arc<Identity>) -> Result<&'static str> {
+        let before = app.state().state.views.get(&self.name).map(|kept| kept.revision);
+        let name = self.name.clone();
+        match (before, self.replace) {
+            (None, _) => self.make(app, identity).await.map(|()| "CREATE VIEW"),
+            (expected, true) => self.put(app, identity, expected).await.map(|()| "CREATE VIEW"),
+            (Some(_), false) => {
+                self.refuse_without_permission(app, identity, &app.state())?;
+                Err(exists_already(&name))
+            }
+        }
+    }
+
+    /// Makes it, where there is none.
+    pub async fn make(self, app: &App, identity: &Arc<Identity>) -> Result<()> {
+        let value = self.checked(app, identity).await?;
+        if app.state().state.views.contains_key(&value.name) {
+            return Err(exists_already(&value.name));
+        }
+        app.change(&identity.user, vec![Change::CreateView(value)]).await.map(|_| ())
+    }
+
+    /// Puts it in the place of the one there is, whose revision is `expected`, or whichever it is.
+    pub async fn put(self, app: &App, identity: &Arc<Identity>, expected: Option<i64>) -> Result<()> {
+        let value = self.checked(app, identity).await?;
+        app.change(&identity.user, vec![Change::UpdateView { value, expected }]).await.map(|_| ())
+    }
+
+    /// The view as it will be kept, with the columns that its query gives.
+    async fn checked(self, app: &App, identity: &Arc<Identity>) -> Result<View> {
         let governance = app.state();
         self.refuse_without_permission(app, identity, &governance)?;
         if governance.state.tables.contains_key(&self.name) {
@@ -67,21 +108,14 @@ impl CreateView {
             return Err(Error::invalid_request("a view cannot read itself"));
         }
         let schema = schema(app, identity, parsed, self.database.as_deref()).await?;
-        let before = governance.state.views.get(&self.name);
-        let value = View {
-            name: self.name.clone(),
+        Ok(View {
+            name: self.name,
             sql: self.sql,
             database: self.database,
             schema: Arc::new(schema),
             owner: identity.user.clone(),
             comment: self.comment,
-        };
-        let change = match before {
-            None => Change::CreateView(value),
-            Some(kept) if self.replace => Change::UpdateView { value, expected: Some(kept.revision) },
-            Some(_) => return Err(Error::conflict(format!("view exists already: `{}`", self.name))),
-        };
-        app.change(&identity.user, vec![change]).await.map(|_| "CREATE VIEW")
+        })
     }
 
     fn refuse_without_permission(
@@ -105,6 +139,10 @@ impl CreateView {
         let text = format!("a view in `{}` needs the permission `create_table` on it", self.name.database);
         Err(Error::new(ErrorKind::PermissionDenied, text))
     }
+}
+
+fn exists_already(name: &TableName) -> Error {
+    Error::conflict(format!("view exists already: `{name}`"))
 }
 
 /// The columns of the view, over tables without rows: nothing is read. An administrator may describe everything, and

@@ -49,17 +49,32 @@ impl FromRequestParts<Arc<App>> for Administrator {
             return Ok(Self(identity));
         }
         let id = parts.extensions.get::<RequestId>().map_or_else(Uuid::now_v7, |id| id.0);
-        app.audit.record(denial(id, &identity, parts)).await;
-        Err(Error::new(ErrorKind::PermissionDenied, "this needs an administrator").into())
+        let error = needs_administrator();
+        let what = format!("{} {} needs an administrator", parts.method, parts.uri.path());
+        app.audit.record(denial(id, &identity, error.kind(), what)).await;
+        Err(error.into())
     }
 }
 
-fn denial(id: Uuid, identity: &Identity, parts: &Parts) -> AuditEvent {
+/// What whoever is no administrator is told where only one may.
+pub(super) fn needs_administrator() -> Error {
+    Error::new(ErrorKind::PermissionDenied, "this needs an administrator")
+}
+
+/// Leaves a record of it when `error` says that `identity` may not do what they asked for at `address`.
+pub(super) async fn refused(app: &App, id: Uuid, identity: &Identity, address: &str, error: &Error) {
+    let is_denial = matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::TableNotFound);
+    if is_denial && !app.is_administrator(identity) {
+        app.audit.record(denial(id, identity, error.kind(), format!("{address}: {error}"))).await;
+    }
+}
+
+fn denial(id: Uuid, identity: &Identity, kind: ErrorKind, detail: String) -> AuditEvent {
     AuditEvent {
         door: Some("http".to_owned()),
         verdict: Verdict::Denied,
-        error_code: Some(ErrorKind::PermissionDenied.code().to_owned()),
-        detail: Some(format!("{} {} needs an administrator", parts.method, parts.uri.path())),
+        error_code: Some(kind.code().to_owned()),
+        detail: Some(detail),
         ..AuditEvent::new(id, identity.user.clone(), "administer")
     }
 }

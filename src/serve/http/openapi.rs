@@ -30,8 +30,9 @@ pub(super) fn outline() -> utoipa::openapi::OpenApi {
     security(("token" = [])),
     tags(
         (name = "query", description = "Statements and their results"),
-        (name = "catalog", description = "Databases and tables"),
-        (name = "policy", description = "Roles, grants and the policy as files, for administrators"),
+        (name = "catalog", description = "Databases, tables and views"),
+        (name = "policy", description = "Roles, grants, restrictions, filters, tags and the policy as files, for administrators"),
+        (name = "access", description = "Who may see what, and why"),
         (name = "identity", description = "Who asks"),
         (name = "audit", description = "Who asked for what, for administrators"),
         (name = "health", description = "For whoever starts and watches the process"),

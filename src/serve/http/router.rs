@@ -17,7 +17,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::admin::{audit, databases, grants, me, policy, roles, tables};
+use super::admin::{
+    access, audit, databases, filters, grants, me, policy, restrictions, roles, tables, tag_assignments,
+    tags, views,
+};
 use super::caller::RequestId;
 use super::error::{Problem, panicked, tell};
 use super::{health, openapi, query};
@@ -38,16 +41,37 @@ pub(super) fn table() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(databases::get_database, databases::replace_database, databases::drop_database))
         .routes(routes!(tables::list_tables))
         .routes(routes!(tables::get_table, tables::update_table, tables::drop_table))
+        .routes(routes!(views::list_views, views::create_view))
+        .routes(routes!(views::get_view, views::replace_view, views::drop_view))
         // The policy
         .routes(routes!(roles::list_roles, roles::create_role))
         .routes(routes!(roles::get_role, roles::replace_role, roles::drop_role))
         .routes(routes!(grants::list_grants, grants::create_grant))
         .routes(routes!(grants::get_grant, grants::replace_grant, grants::drop_grant))
+        .routes(routes!(filters::list_filters, filters::create_filter))
+        .routes(routes!(filters::get_filter, filters::replace_filter, filters::drop_filter))
+        .routes(routes!(restrictions::list_restrictions, restrictions::create_restriction))
+        .routes(routes!(
+            restrictions::get_restriction,
+            restrictions::replace_restriction,
+            restrictions::drop_restriction
+        ))
+        .routes(routes!(tags::list_tags, tags::create_tag))
+        .routes(routes!(tags::get_tag, tags::replace_tag, tags::drop_tag))
+        .routes(routes!(tag_assignments::list_tag_assignments, tag_assignments::create_tag_assignment))
+        .routes(routes!(
+            tag_assignments::get_tag_assignment,
+            tag_assignments::replace_tag_assignment,
+            tag_assignments::drop_tag_assignment
+        ))
         .routes(routes!(policy::plan_policy))
         .routes(routes!(policy::apply_policy))
         .routes(routes!(policy::export_policy))
         .routes(routes!(policy::lint_policy))
         .routes(routes!(policy::test_policy))
+        // Who may see what, and why
+        .routes(routes!(access::explain_access))
+        .routes(routes!(access::get_access_matrix))
         // Who asks, and who asked
         .routes(routes!(me::get_me))
         .routes(routes!(audit::list_audit))

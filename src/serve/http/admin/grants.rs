@@ -1,22 +1,23 @@
-//! `/v1/grants`: the rules that add access. For administrators. A grant is checked whole before it is saved.
+//! `/v1/grants`: the rules that add access. For administrators; what somebody holds with `grantable` they may grant on.
+//! A grant is checked whole before it is saved.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use uuid::Uuid;
 
-use super::super::caller::Administrator;
+use super::super::caller::{Administrator, Caller, RequestId, refused};
 use super::super::error::{Problem, ProblemDocument};
 use super::super::extract::{IfMatch, Named, Object, Params, Tagged};
 use super::{Listing, Page};
-use crate::app::App;
+use crate::app::{App, grants};
 use crate::error::{Error, Result};
+use crate::policy::grant::GrantSpec;
 use crate::policy::model::{Columns, Grant, Permission, Target};
 use crate::policy::principal::Principal;
 use crate::store::record::{Change, Versioned};
@@ -151,19 +152,25 @@ pub(in super::super) async fn get_grant(
     Ok(Tagged::found(view.revision, view))
 }
 
-/// Grants.
+/// Grants: administrators anything, others the same as or less than what they hold with `grantable`.
 #[utoipa::path(post, path = "/v1/grants", tag = "policy", request_body = GrantBody, responses(
     (status = 201, body = GrantView, headers(("etag" = String, description = "The revision"))),
-    (status = "default", description = "A failure; `conflict` when there is the same grant", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = "default", description = "A failure; `conflict` when there is the same grant, `permission_denied` when it is more than may be passed on", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 pub(in super::super) async fn create_grant(
     State(app): State<Arc<App>>,
-    Administrator(identity): Administrator,
+    Caller(identity): Caller,
+    Extension(RequestId(request)): Extension<RequestId>,
     Object(body): Object<GrantBody>,
 ) -> Result<Tagged<GrantView>, Problem> {
-    let grant = body.into_grant(Uuid::now_v7().to_string());
-    let id = grant.id.clone();
-    app.change(&identity.user, vec![Change::CreateGrant(grant)]).await?;
+    let wanted = GrantSpec::from(&body.into_grant(String::new()));
+    let id = match grants::grant_anew(&app, &identity, wanted).await {
+        Ok(id) => id,
+        Err(error) => {
+            refused(&app, request, &identity, "POST /v1/grants", &error).await;
+            return Err(error.into());
+        }
+    };
     let view = current(&app, &id)?;
     Ok(Tagged::created(view.revision, view))
 }

@@ -2,15 +2,22 @@
 //!
 //! A list has a fixed order and is paged by the name of the last item. What is read has a `revision`, also as `etag`;
 //! what replaces it must send that in `if-match`, so that nobody undoes a change they have not seen. Writes go through
-//! `App::commit`: one transaction with its audit record, in force when the answer is sent.
+//! `App::commit` or, where rules are to be judged together, `App::change`: one transaction with its audit record, in
+//! force when the answer is sent.
 
+pub(super) mod access;
 pub(super) mod audit;
 pub(super) mod databases;
+pub(super) mod filters;
 pub(super) mod grants;
 pub(super) mod me;
 pub(super) mod policy;
+pub(super) mod restrictions;
 pub(super) mod roles;
 pub(super) mod tables;
+pub(super) mod tag_assignments;
+pub(super) mod tags;
+pub(super) mod views;
 
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use arrow_schema::Field;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -67,15 +68,17 @@ pub(in super::super) struct TableChange {
     comment: Option<String>,
 }
 
+impl ColumnView {
+    pub(super) fn of(field: &Field) -> Self {
+        Self { name: field.name().clone(), kind: sql_type(field.data_type()), nullable: field.is_nullable() }
+    }
+}
+
 impl TableView {
     fn of(visible: &Visible<'_>, administers: bool) -> Self {
         let TableRecord { name, location, format, version, partition_columns, comment, .. } = visible.record;
         let fields = visible.fields();
-        let columns = fields.iter().map(|field| ColumnView {
-            name: field.name().clone(),
-            kind: sql_type(field.data_type()),
-            nullable: field.is_nullable(),
-        });
+        let columns = fields.iter().map(|field| ColumnView::of(field));
         let is_shown = |column: &&String| fields.iter().any(|field| field.name() == *column);
         Self {
             name: name.to_string(),
@@ -189,6 +192,6 @@ pub(in super::super) async fn drop_table(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn no_such_table(name: &TableName) -> Error {
+pub(super) fn no_such_table(name: &TableName) -> Error {
     Error::new(ErrorKind::TableNotFound, format!("table not found: `{name}`"))
 }

@@ -1,0 +1,164 @@
+//! Who sees what of one table: a row for each principal that the policy names, a value for each column.
+//!
+//! Every row is the decision that a query of somebody who is that principal alone would get. A user's groups are known
+//! to the issuer of tokens and not here, so a user's row leaves them out; each group has a row of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::authorize::shapes;
+use super::parse::no_such_table;
+use crate::app::Governance;
+use crate::error::{Error, ErrorKind, Result};
+use crate::policy::decide::{Asker, decide};
+use crate::policy::decision::{Cell, ColumnDecision, ColumnShape, Decision, Verdict, join, walk};
+use crate::policy::model::TableName;
+use crate::policy::principal::Principal;
+
+/// What somebody gets of a column. Where several hold, the one that takes more is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sight {
+    /// Every value, in every row.
+    Full,
+    /// Every value of the rows that they see.
+    Filtered,
+    /// Something else stands in the place of the values.
+    Masked,
+    /// NULL in some of the rows that they see.
+    Nulled,
+    None,
+}
+
+/// What one principal gets of the table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Row {
+    pub principal: String,
+    /// By the column's path.
+    pub access: BTreeMap<String, Sight>,
+    pub rows_filtered: bool,
+    /// The roles that it reaches, from which grants come too.
+    pub roles: Vec<String>,
+    /// The ids of the grants that this follows from.
+    pub grants: Vec<String>,
+    /// The names of the restrictions that take something away.
+    pub restrictions: Vec<String>,
+}
+
+/// A table, and which of its columns are asked about.
+#[derive(Debug)]
+pub struct Matrix {
+    governance: Arc<Governance>,
+    table: TableName,
+    shapes: Vec<ColumnShape>,
+    paths: Vec<String>,
+    narrowed: bool,
+    now: DateTime<Utc>,
+}
+
+impl Matrix {
+    /// Of `table`; with `column`, of that column alone, or of the fields inside it.
+    pub fn new(governance: Arc<Governance>, table: TableName, column: Option<&str>) -> Result<Self> {
+        let of_table = governance.state.tables.get(&table).map(|table| &table.value.schema);
+        let schema = of_table.or_else(|| governance.state.views.get(&table).map(|view| &view.value.schema));
+        let shapes = shapes(schema.ok_or_else(|| no_such_table(&table.to_string()))?.fields());
+        let mut paths = Vec::new();
+        leaves(&shapes, "", &mut paths);
+        if let Some(column) = column {
+            paths.retain(|path| is_at_or_inside(path, column));
+            if paths.is_empty() {
+                let text = format!("`{table}` has no column `{column}`");
+                return Err(Error::new(ErrorKind::ColumnNotFound, text));
+            }
+        }
+        Ok(Self { governance, table, shapes, paths, narrowed: column.is_some(), now: Utc::now() })
+    }
+
+    /// The columns, in table order, the fields of a struct by their paths.
+    pub fn paths(&self) -> &[String] {
+        &self.paths
+    }
+
+    /// Everybody whom a grant, a restriction or a role names, by their text.
+    pub fn principals(&self) -> BTreeMap<String, Principal> {
+        let state = &self.governance.state;
+        let mut found = BTreeSet::from([Principal::Public]);
+        found.extend(state.grants.values().map(|grant| grant.value.to.clone()));
+        for rule in state.restrictions.values() {
+            found.extend(rule.value.applies_to.iter().chain(&rule.value.except).cloned());
+        }
+        for (name, role) in &state.roles {
+            found.insert(Principal::Role(name.clone()));
+            found.extend(role.value.members.iter().cloned());
+        }
+        found.into_iter().map(|principal| (principal.to_string(), principal)).collect()
+    }
+
+    /// The row of `principal`; none when one column is asked about and they see nothing of it.
+    pub fn row(&self, principal: &Principal) -> Option<Row> {
+        let index = &self.governance.index;
+        let principals = index.reached_from([principal.clone()]);
+        let roles = principals.iter().filter(|reached| *reached != principal);
+        let roles = roles.filter_map(|reached| match reached {
+            Principal::Role(name) => Some(name.clone()),
+            Principal::User(_) | Principal::Group(_) | Principal::Public => None,
+        });
+        let roles = roles.collect();
+        let asker = Asker { principals, now: self.now, describes_all: false };
+        let decision = decide(&asker, &self.table, &self.shapes, index);
+        let access = self.access(&decision);
+        if self.narrowed && access.values().all(|sight| *sight == Sight::None) {
+            return None;
+        }
+        let is_readable = decision.verdict == Verdict::Select;
+        Some(Row {
+            principal: principal.to_string(),
+            access,
+            rows_filtered: is_readable && decision.filters_rows(),
+            roles,
+            grants: if is_readable { decision.grants } else { Vec::new() },
+            restrictions: decision.restrictions,
+        })
+    }
+
+    fn access(&self, decision: &Decision) -> BTreeMap<String, Sight> {
+        let mut visible = Vec::new();
+        if decision.verdict == Verdict::Select {
+            walk(&decision.columns, "", &mut |path, column| {
+                visible.push((path.to_owned(), sight(column, decision)));
+            });
+        }
+        // A struct that is given whole is named once, for all that is inside it.
+        let of = |path: &String| {
+            let around = visible.iter().find(|(outer, _)| is_at_or_inside(path, outer));
+            around.map_or(Sight::None, |(_, sight)| *sight)
+        };
+        self.paths.iter().map(|path| (path.clone(), of(path))).collect()
+    }
+}
+
+fn sight(column: &ColumnDecision, decision: &Decision) -> Sight {
+    match (&column.mask, &column.cell) {
+        (Some(_), _) => Sight::Masked,
+        (None, Cell::When(_)) => Sight::Nulled,
+        (None, Cell::Always) if decision.filters_rows() => Sight::Filtered,
+        (None, Cell::Always) => Sight::Full,
+    }
+}
+
+fn leaves(shapes: &[ColumnShape], prefix: &str, found: &mut Vec<String>) {
+    for shape in shapes {
+        let path = join(prefix, &shape.name);
+        match shape.fields.as_slice() {
+            [] => found.push(path),
+            fields => leaves(fields, &path, found),
+        }
+    }
+}
+
+fn is_at_or_inside(path: &str, outer: &str) -> bool {
+    path.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
