@@ -5,6 +5,8 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/lakegate/target
 CARGO ?= cargo
 DEMO_DIR ?= demo
 DEMO_FLAGS ?=
+MINUTES ?= 10
+SEED ?= $(shell date +%s)
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test check bench fuzz
@@ -27,8 +29,8 @@ check: ## Run everything with what is installed
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) test --locked --workspace
 
-fuzz: ## Search for statements that tell of what is hidden, for MINUTES minutes (10)
-	MINUTES=$${MINUTES:-10} $(CARGO) test --locked --test it noninterference::noninterference -- --exact --nocapture
-
 bench: ## Measure the promises (release build; takes long)
 	$(CARGO) bench --locked
+
+fuzz: ## Search for a difference that hidden data makes, for MINUTES (10), from SEED on
+	MINUTES=$(MINUTES) SEED=$(SEED) $(CARGO) test --locked --test it noninterference::noninterference -- --exact --nocapture

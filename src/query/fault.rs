@@ -21,6 +21,18 @@ pub fn translate(fault: DataFusionError) -> Error {
     }
 }
 
+/// A fault while rows were evaluated of tables from which policy withholds something.
+///
+/// Which of several bad rows comes first, and in which expression, follows from how the visible rows lie in files and
+/// batches, and hidden rows have a part in that. So neither is told; the audit record has both.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct OnGuardedRow(pub DataFusionError);
+
+/// What a reader hears of every [`OnGuardedRow`] that is the fault of the query.
+const ON_GUARDED_ROW: &str =
+    "an expression of the query failed on a row; which one is not told where policy withholds rows or values";
+
 /// A parser's complaint with its place, as `… at line 1, column 8`.
 pub fn syntax(fault: DataFusionError) -> Error {
     match root(&fault) {
@@ -119,6 +131,12 @@ fn describe_external(external: &(dyn std::error::Error + Send + Sync + 'static))
                 ErrorKind::PolicyError,
                 format!("a policy of `{}` failed on a row; ask an administrator", behind.table),
             ),
+        };
+    }
+    if let Some(OnGuardedRow(fault)) = external.downcast_ref() {
+        return match describe(fault) {
+            (ErrorKind::QueryFailed, _) => (ErrorKind::QueryFailed, ON_GUARDED_ROW.to_owned()),
+            other => other,
         };
     }
     match external.downcast_ref::<DataFusionError>() {

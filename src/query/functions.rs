@@ -7,6 +7,7 @@
 pub mod bounded;
 pub mod planner;
 mod size;
+mod zoned;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -51,6 +52,7 @@ pub fn allowed() -> Allowed {
         table: SessionStateDefaults::default_table_functions(),
     };
     all.scalar.retain(|function| scalar(function.name()));
+    all.scalar = all.scalar.into_iter().map(zoned::zoned).collect();
     all.higher_order.retain(|function| higher_order(function.name()));
     all.aggregate.retain(|function| aggregate(function.name()));
     all.window.retain(|function| window(function.name()));

@@ -18,10 +18,11 @@ use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execut
 use futures::StreamExt;
 
 use super::barrier::check::check;
+use super::barrier::infallible::is_infallible;
 use super::barrier::logical::Barrier;
 use super::constants::fit_batches;
 use super::explain::GuardedScan;
-use super::fault;
+use super::fault::{self, OnGuardedRow};
 use super::parse::Explain;
 use super::rewrite::Guarded;
 use crate::error::{Error, Result};
@@ -31,6 +32,8 @@ use crate::error::{Error, Result};
 pub struct Planned {
     work: Plan,
     schema: SchemaRef,
+    /// Whether policy withholds something of the tables that are read.
+    withholds: bool,
     /// Columns that the statement reads, as `database.table.column`.
     pub columns: Vec<String>,
     /// The statement as it is run, as a plan without the engine's physical detail.
@@ -72,6 +75,7 @@ impl Planned {
         let optimized = session.optimize(&plan).map_err(fault::translate)?;
         let columns = columns_read(&optimized)?;
         let governed = optimized.display_indent().to_string();
+        let withholds = guarded.withholds;
         let told = match guarded.explain {
             None => None,
             Some(_) if sees_everything => Some(governed.clone()),
@@ -79,9 +83,23 @@ impl Planned {
         };
         if let (Some(told), Some(Explain::Plan)) = (&told, guarded.explain) {
             let batch = explanation(told)?;
-            return Ok(Self { schema: batch.schema(), work: Plan::Tell(batch), columns, governed });
+            return Ok(Self {
+                schema: batch.schema(),
+                work: Plan::Tell(batch),
+                withholds,
+                columns,
+                governed,
+            });
         }
         fit_batches(&optimized, &mut session).map_err(fault::translate)?;
+        let optimized = match is_infallible(&optimized).map_err(fault::translate)? {
+            true => Barrier::telling_sizes(optimized).map_err(fault::translate)?,
+            false => {
+                // Files are not read in the order of what their statistics say, of hidden columns and rows too.
+                session.config_mut().options_mut().optimizer.enable_sort_pushdown = false;
+                optimized
+            }
+        };
         let physical = session
             .query_planner()
             .create_physical_plan(&optimized, &session)
@@ -96,17 +114,24 @@ impl Planned {
             return Ok(Self {
                 schema,
                 work: Plan::Analyze { plan: physical, context, told },
+                withholds,
                 columns,
                 governed,
             });
         }
         let schema = physical.schema();
-        Ok(Self { schema, work: Plan::Run { plan: physical, context }, columns, governed })
+        Ok(Self { schema, work: Plan::Run { plan: physical, context }, withholds, columns, governed })
     }
 
     /// An answer that is known already.
     pub(super) fn told(batch: RecordBatch) -> Self {
-        Self { schema: batch.schema(), work: Plan::Tell(batch), columns: Vec::new(), governed: String::new() }
+        Self {
+            schema: batch.schema(),
+            work: Plan::Tell(batch),
+            withholds: false,
+            columns: Vec::new(),
+            governed: String::new(),
+        }
     }
 
     /// The columns of the result.
@@ -116,19 +141,30 @@ impl Planned {
 
     /// Starts the plan. Nothing runs until the stream is polled.
     pub fn start(self) -> Result<SendableRecordBatchStream> {
-        match self.work {
-            Plan::Run { plan, context } => execute_stream(plan, context).map_err(fault::translate),
+        let rows = match self.work {
+            Plan::Run { plan, context } => execute_stream(plan, context).map_err(fault::translate)?,
             Plan::Analyze { plan, context, told } => {
-                let schema = self.schema;
                 let rows = futures::stream::once(analyze(plan, context, told));
-                Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
+                Box::pin(RecordBatchStreamAdapter::new(self.schema, rows))
             }
             Plan::Tell(batch) => {
                 let schema = batch.schema();
-                Ok(Box::pin(MemoryStream::try_new(vec![batch], schema, None).map_err(fault::translate)?))
+                Box::pin(MemoryStream::try_new(vec![batch], schema, None).map_err(fault::translate)?)
             }
-        }
+        };
+        Ok(match self.withholds {
+            true => marking_faults(rows),
+            false => rows,
+        })
     }
+}
+
+/// `rows` whose faults are told as those of rows that lie among withheld ones.
+fn marking_faults(rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
+    let schema = rows.schema();
+    let marked =
+        rows.map(|batch| batch.map_err(|fault| DataFusionError::External(Box::new(OnGuardedRow(fault)))));
+    Box::pin(RecordBatchStreamAdapter::new(schema, marked))
 }
 
 /// The parser's list allows queries alone; the plan is asked again, since it is what runs.

@@ -45,6 +45,8 @@ pub struct Guarded {
     pub(super) session: SessionState,
     /// By full name: what the check of the finished plan must find.
     pub(super) grounds: BTreeMap<String, Ground>,
+    /// Whether policy withholds rows, cells, values or columns.
+    pub(super) withholds: bool,
 }
 
 impl Guarded {
@@ -64,14 +66,25 @@ impl Guarded {
             tables.insert(view.view.name.clone(), guarded);
         }
         let session = app.engine.session(tables, database)?;
+        let withholds = authorized.decisions().any(|(_, decision)| withholds(decision));
         let parsed = authorized.into_parsed();
-        Ok(Self { explain: parsed.explain(), statement: parsed.into_statement(), session, grounds })
+        Ok(Self {
+            explain: parsed.explain(),
+            statement: parsed.into_statement(),
+            session,
+            grounds,
+            withholds,
+        })
     }
 
     /// The session that the statement is planned in.
     pub fn session(&self) -> &SessionState {
         &self.session
     }
+}
+
+fn withholds(decision: &Decision) -> bool {
+    decision.notice_flags().columns_hidden || needs_barrier(decision)
 }
 
 /// Where rows, cells or values are withheld, the reader's expressions must not meet what is below.

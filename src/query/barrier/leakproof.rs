@@ -82,12 +82,12 @@ fn type_of(expr: &Expr, schema: &DFSchema) -> Option<DataType> {
     expr.get_type(schema).ok()
 }
 
-fn is_text(data_type: &DataType) -> bool {
+pub(super) fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
 /// Nested values are left out: comparing them is not implemented for all of them, which is a way to fail.
-fn is_simple(data_type: &DataType) -> bool {
+pub(super) fn is_simple(data_type: &DataType) -> bool {
     is_text(data_type)
         || data_type.is_numeric()
         || matches!(

@@ -6,7 +6,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::common::tree_node::Transformed;
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::{DFSchemaRef, Result, plan_err};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, Extension, Filter, LogicalPlan, UserDefinedLogicalNodeCore};
@@ -25,14 +25,30 @@ pub struct Barrier {
     pub filters_rows: bool,
     /// The reader's own leakproof predicates that were moved below, for the reader's EXPLAIN.
     pub passed: Vec<Expr>,
+    /// Whether the planner may know the size of what is below, which hidden rows have a part in.
+    pub tells_size: bool,
     input: Arc<LogicalPlan>,
 }
 
 impl Barrier {
     /// Puts a barrier over `input`, the plan that applies the policy of `table`.
     pub fn over(table: String, filters_rows: bool, input: LogicalPlan) -> LogicalPlan {
-        let node = Self { table, filters_rows, passed: Vec::new(), input: Arc::new(input) };
+        let node =
+            Self { table, filters_rows, passed: Vec::new(), tells_size: false, input: Arc::new(input) };
         LogicalPlan::Extension(Extension { node: Arc::new(node) })
+    }
+
+    /// `plan`, of which no expression can fail, with barriers that tell the size of what is below.
+    pub fn telling_sizes(plan: LogicalPlan) -> Result<LogicalPlan> {
+        let told = plan.transform_down_with_subqueries(|node| match Self::of(&node) {
+            Some(barrier) => {
+                let node = Self { tells_size: true, ..barrier.clone() };
+                let node = LogicalPlan::Extension(Extension { node: Arc::new(node) });
+                Ok(Transformed::new(node, true, TreeNodeRecursion::Jump))
+            }
+            None => Ok(Transformed::no(node)),
+        })?;
+        Ok(told.data)
     }
 
     /// The barrier in `plan`, if its topmost node is one.
@@ -136,12 +152,11 @@ impl OptimizerRule for PushDownFilterToBarrier {
         let LogicalPlan::Filter(filter) = plan else {
             return self.inner.rewrite(plan, config);
         };
-        let Some(barrier) = Barrier::of(&filter.input) else {
+        let Some((barrier, predicates)) = meeting_barrier(&filter) else {
             return self.inner.rewrite(LogicalPlan::Filter(filter), config);
         };
-        let (pass, stay): (Vec<_>, Vec<_>) = split_conjunction_owned(filter.predicate.clone())
-            .into_iter()
-            .partition(|predicate| is_leakproof(predicate, barrier.schema()));
+        let (pass, stay): (Vec<_>, Vec<_>) =
+            predicates.into_iter().partition(|predicate| is_leakproof(predicate, barrier.schema()));
         if pass.is_empty() {
             return Ok(Transformed::no(LogicalPlan::Filter(filter)));
         }
@@ -151,4 +166,16 @@ impl OptimizerRule for PushDownFilterToBarrier {
             None => below,
         }))
     }
+}
+
+/// The barrier that `filter` stands on, and all predicates that do, the lowest first.
+///
+/// Filters stand on one another, and the engine's rule, which makes one of them, would go on to the barrier with that.
+fn meeting_barrier(filter: &Filter) -> Option<(&Barrier, Vec<Expr>)> {
+    let (barrier, mut predicates) = match &*filter.input {
+        LogicalPlan::Filter(lower) => meeting_barrier(lower)?,
+        other => (Barrier::of(other)?, Vec::new()),
+    };
+    predicates.extend(split_conjunction_owned(filter.predicate.clone()));
+    Some((barrier, predicates))
 }

@@ -9,6 +9,7 @@
 //! This folder knows plans and expressions; it does not know grants, identities or protocols.
 
 pub mod check;
+pub mod infallible;
 pub mod leakproof;
 pub mod logical;
 pub mod physical;

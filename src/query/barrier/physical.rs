@@ -1,9 +1,10 @@
 //! The barrier in a physical plan: rows pass unchanged, the reader's filters do not, and a fault from below is the
 //! policy's and not the reader's.
 //!
-//! Two things cross it, since they cost speed otherwise and tell nothing: the input's statistics go up as estimates,
-//! for the planner's choice of join order; and dynamic filters on plain columns go down, which are comparisons with
-//! values that the other side of a join, or a sort, has shown.
+//! Two things cross it when no expression of the reader can fail ([`super::infallible`]), since they cost speed
+//! otherwise and then tell nothing: the input's statistics go up as estimates, for the planner's choice of join order;
+//! and dynamic filters on plain columns go down, which are comparisons with values that the other side of a join, or a
+//! sort, has shown.
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use super::logical::Barrier;
 pub struct BarrierExec {
     table: String,
     filters_rows: bool,
+    tells_size: bool,
     input: Arc<dyn ExecutionPlan>,
 }
 
@@ -45,8 +47,9 @@ pub struct BehindBarrier {
 }
 
 impl BarrierExec {
-    fn new(table: String, filters_rows: bool, input: Arc<dyn ExecutionPlan>) -> Self {
-        Self { table, filters_rows, input }
+    fn new(barrier: &Barrier, input: Arc<dyn ExecutionPlan>) -> Self {
+        let Barrier { table, filters_rows, tells_size, .. } = barrier;
+        Self { table: table.clone(), filters_rows: *filters_rows, tells_size: *tells_size, input }
     }
 
     /// The guarded table's full name.
@@ -64,7 +67,8 @@ impl BarrierExec {
         let (Some(input), None) = (children.next(), children.next()) else {
             return internal_err!("a barrier has exactly one input");
         };
-        Ok(Arc::new(Self::new(self.table.clone(), self.filters_rows, input)))
+        let (table, filters_rows, tells_size) = (self.table.clone(), self.filters_rows, self.tells_size);
+        Ok(Arc::new(Self { table, filters_rows, tells_size, input }))
     }
 }
 
@@ -149,8 +153,8 @@ impl ExecutionPlan for BarrierExec {
         _args: &StatisticsArgs,
     ) -> Result<Arc<Statistics>> {
         Ok(match input_stats.first() {
-            Some(statistics) => Arc::new(Statistics::clone(statistics).to_inexact()),
-            None => Arc::new(Statistics::new_unknown(&self.schema())),
+            Some(statistics) if self.tells_size => Arc::new(Statistics::clone(statistics).to_inexact()),
+            _ => Arc::new(Statistics::new_unknown(&self.schema())),
         })
     }
 
@@ -170,8 +174,11 @@ impl ExecutionPlan for BarrierExec {
     ) -> Result<FilterDescription> {
         // To its parents the barrier takes no filter. What may pass is offered to the input as a wish of its own, so
         // that the parent still evaluates it.
-        let passing =
-            parent_filters.iter().filter(|filter| is_on_plain_columns(filter)).cloned().collect::<Vec<_>>();
+        let passing = parent_filters
+            .iter()
+            .filter(|filter| self.tells_size && is_on_plain_columns(filter))
+            .cloned()
+            .collect::<Vec<_>>();
         let offered = ChildFilterDescription::from_child(&passing, &self.input)?;
         let offered = FilterDescription::new().with_child(offered).parent_filters().concat();
         let wishes = offered
@@ -205,6 +212,6 @@ impl ExtensionPlanner for BarrierPlanner {
         let [input] = physical_inputs else {
             return internal_err!("a barrier has exactly one input");
         };
-        Ok(Some(Arc::new(BarrierExec::new(barrier.table.clone(), barrier.filters_rows, Arc::clone(input)))))
+        Ok(Some(Arc::new(BarrierExec::new(barrier, Arc::clone(input)))))
     }
 }

@@ -1,5 +1,6 @@
 //! What the search has found, each as small as it can be told.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
@@ -13,28 +14,41 @@ use crate::support::gateway::Gateway;
 const POLICY: &str = r#"
 grants:
   - { to: "user:eve", on: hr.emp, permissions: [select], rows: "salary < 60" }
+  - { to: "user:eve", on: hr.day, permissions: [select], rows: "number < 40" }
   - { to: "user:broken", on: hr.emp, permissions: [select], rows: "1 / (salary - 60) > -100" }
   - { to: "user:boss", on: hr.*, permissions: [select] }
 "#;
 
+/// `numbers` as a Parquet file with the column `name`.
+fn write(folder: &Path, name: &str, numbers: Vec<i64>) {
+    let numbers = Arc::new(Int64Array::from(numbers)) as ArrayRef;
+    let batch = RecordBatch::try_from_iter([(name, numbers)]).unwrap();
+    let file = std::fs::File::create(folder.join("rows.parquet")).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
 /// A gateway over `hr.emp` in Parquet, whose reader evaluates conditions, and `hr.home` with a struct.
 async fn gateway() -> Gateway {
+    gateway_with(1).await
+}
+
+/// The same with so many hidden rows in `hr.emp`.
+async fn gateway_with(hidden: usize) -> Gateway {
     let gateway = Gateway::start_with(|config| config.limits.pushdown_filters = true).await;
     let folder = |name: &str| {
         let folder = gateway.folder.path().join("files").join(name);
         std::fs::create_dir_all(&folder).unwrap();
         folder
     };
-    let salaries = Arc::new(Int64Array::from(vec![10, 30, 60])) as ArrayRef;
-    let batch = RecordBatch::try_from_iter([("salary", salaries)]).unwrap();
-    let file = std::fs::File::create(folder("emp").join("rows.parquet")).unwrap();
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
-    writer.write(&batch).unwrap();
-    writer.close().unwrap();
+    write(&folder("emp"), "salary", [vec![10, 30], vec![60; hidden]].concat());
+    write(&folder("day"), "number", (0..50).collect());
     let homes =
         "{\"id\":1,\"at\":{\"since\":\"2020-01-05\"}}\n{\"id\":2,\"at\":{\"since\":\"2021-01-05\"}}\n";
     std::fs::write(folder("home").join("rows.json"), homes).unwrap();
     gateway.register(&TableName::new("hr", "emp"), &folder("emp"), Format::Parquet).await;
+    gateway.register(&TableName::new("hr", "day"), &folder("day"), Format::Parquet).await;
     gateway.register(&TableName::new("hr", "home"), &folder("home"), Format::Ndjson).await;
     gateway.with_policy(POLICY).await
 }
@@ -89,5 +103,63 @@ async fn an_unknown_function_is_told_in_the_same_words_every_time() {
     for _ in 0..5 {
         let answer = gateway.sql("eve", "SELECT input_file_name() FROM hr.emp").await;
         assert_eq!(answer.json()["detail"], "invalid function 'input_file_name'", "{}", answer.text());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_number_of_hidden_rows_does_not_decide_whether_a_join_fails() {
+    let mut answers = Vec::new();
+    for hidden in [1, 5_000] {
+        let gateway = gateway_with(hidden).await;
+        // A join that starts with the empty side never looks at the other one.
+        let sql =
+            "SELECT count(*) FROM hr.emp e CROSS JOIN hr.day d WHERE e.salary < 5 AND 1 / (d.number - 7) < 9";
+        let other = "SELECT count(*) FROM hr.day d JOIN hr.emp e ON d.number = e.salary + 1000 AND 1 / (d.number - 7) < 9";
+        for sql in [sql, other] {
+            let answer = gateway.sql("eve", sql).await;
+            answers.push((sql, answer.status, answer.json()["rows"].clone()));
+        }
+    }
+    let (few, many) = answers.split_at(2);
+    assert_eq!(few, many);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_constant_that_fails_does_not_pass_the_barrier_on_top_of_another_condition() {
+    let gateway = gateway().await;
+    // The engine makes one filter of the two, and a predicate without a column would pass any node.
+    let sql =
+        "SELECT k FROM (SELECT lcm(9223372036854775807, 6) AS k FROM hr.emp WHERE salary < 5) q WHERE k > 1";
+    let answer = gateway.sql("eve", sql).await;
+    assert_eq!(answer.json()["rows"], json!([]), "{}", answer.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn which_row_fails_is_told_only_where_nothing_is_withheld() {
+    let gateway = gateway().await;
+    let sql = "SELECT 1 / (salary - 10) FROM hr.emp";
+    for (user, told) in [("boss", "divide by zero"), ("eve", "an expression of the query failed on a row")] {
+        let answer = gateway.sql(user, sql).await;
+        assert_eq!((answer.status, answer.code().as_str()), (422, "query_failed"), "{}", answer.text());
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.starts_with(told), "{detail}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn text_becomes_an_instant_in_a_column_as_it_does_alone() {
+    let gateway = gateway().await;
+    for (function, text) in [
+        ("to_timestamp", "2020-01-05T00:00:00Z"),
+        ("to_timestamp_seconds", "2020-01-05T00:00:00Z"),
+        ("to_timestamp_millis", "2020-01-05T00:00:00Z"),
+        ("to_timestamp_micros", "2020-01-05T00:00:00Z"),
+        ("to_timestamp_nanos", "2020-01-05T00:00:00Z"),
+    ] {
+        for column in [format!("{function}(h.at.since)"), format!("{function}(h.at.since, '%Y-%m-%d')")] {
+            let sql = format!("SELECT {column}, {function}('2020-01-05') FROM hr.home h WHERE id = 1");
+            let answer = gateway.sql("boss", &sql).await;
+            assert_eq!(answer.json()["rows"], json!([[text, text]]), "{sql}: {}", answer.text());
+        }
     }
 }

@@ -8,10 +8,10 @@
 //! What is allowed for, since no reader is promised it:
 //! - The order of rows without a total ORDER BY: rows are then compared as a multiset. Aggregates that depend on it (sums
 //!   of floats, `array_agg` without an order) are asked alone, over one table read in one partition.
-//! - Which of several faults is told: two partitions, or small batches, meet the bad values of *visible* rows in any
-//!   order. Two `query_failed` are then the same whatever they quote. With one partition and large batches they must be
-//!   equal. Whether there is a fault may also be chance, when a LIMIT is reached first; then the sets of the outcomes of
-//!   repeated runs must meet.
+//! - Whether a fault of *visible* rows is met, where a query runs in two partitions, in small batches or with conditions
+//!   in the Parquet reader: the files decide which rows share a batch, and a batch decides whether the right side of an
+//!   AND is looked at. There an answer may meet a fault, and the report says how often one did. In the other worlds, some
+//!   third of them, both must come to the same.
 //! - Rules of the policy cannot fail here: that one failed is told as `policy_error`.
 //! - `random()`, `uuid()`, `now()` stand only where their value does not show.
 //!

@@ -1,5 +1,6 @@
 //! What a statement came to, as text that can be compared byte for byte.
 
+use std::error::Error as _;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::TryStreamExt;
 use lakegate::app::App;
-use lakegate::error::Error;
+use lakegate::error::{Error, ErrorKind};
 use lakegate::policy::principal::Identity;
 use lakegate::query::{Answer, Request, run};
 use uuid::Uuid;
@@ -71,7 +72,12 @@ async fn answered(answer: Answer, ordered: bool) -> Outcome {
 
 impl Outcome {
     pub fn failed(error: &Error) -> Self {
-        Self { code: error.kind().code().to_owned(), text: error.detail().to_owned() }
+        let mut text = error.detail().to_owned();
+        // Never to be seen, so that the cause is worth more than that it is the same on both sides.
+        if let (ErrorKind::Internal | ErrorKind::PolicyError, Some(cause)) = (error.kind(), error.source()) {
+            write!(text, ": {cause}").unwrap();
+        }
+        Self { code: error.kind().code().to_owned(), text }
     }
 }
 

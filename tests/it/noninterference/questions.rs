@@ -35,7 +35,7 @@ pub struct Asking<'a> {
     grammar: &'a Grammar,
     tables: Vec<(String, Vec<Column>)>,
     hidden: Vec<String>,
-    one_partition: bool,
+    in_file_order: bool,
 }
 
 impl<'a> Asking<'a> {
@@ -49,7 +49,7 @@ impl<'a> Asking<'a> {
                 .map(|table| (format!("db.{}", table.name), table.visible_columns()))
                 .collect(),
             hidden: hidden.chain(["other_i1".to_owned(), "extra".to_owned()]).collect(),
-            one_partition: world.target_partitions == 1,
+            in_file_order: world.target_partitions == 1 && !world.pushdown_filters,
         }
     }
 
@@ -153,7 +153,7 @@ impl<'a> Asking<'a> {
     fn grouped(&self, depth: usize, random: &mut Random) -> Select {
         let source = self.source(depth, random);
         let condition = self.condition(&source, depth, random);
-        let exact = !source.in_order || !self.one_partition || random.percent(50);
+        let exact = !source.in_order || !self.in_file_order || random.percent(50);
         let keys = (0..random.below(3)).map(|_| self.key(&source.scope, random)).collect::<Vec<_>>();
         let mut items = keys.clone();
         // One that sorts its rows would sort those of another, which depends on their order.

@@ -248,8 +248,8 @@ pub fn pair(random: &mut Random) -> [World; 2] {
         tables,
         ghost: Some(table("ghost", random)),
         pushdown_filters: random.percent(40),
-        batch_size: *random.pick(&[8192, 8192, 16]),
-        target_partitions: *random.pick(&[1, 1, 2]),
+        batch_size: *random.pick(&[8192, 8192, 8192, 16]),
+        target_partitions: *random.pick(&[1, 1, 1, 2]),
     };
     let other = World {
         tables: one.tables.iter().map(|table| twin(table, random)).collect(),
