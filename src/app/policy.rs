@@ -1,11 +1,13 @@
 //! Policy files put in force: read → merge → plan → check → commit, all or nothing.
 
 mod change;
+mod impact;
 mod lint;
 mod trial;
 
 use std::collections::BTreeMap;
 
+pub use self::impact::{Affected, Effect, Impact, impact};
 pub use self::lint::lint;
 pub use self::trial::{Outcome, test};
 use super::App;

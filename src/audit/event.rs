@@ -1,5 +1,6 @@
 //! What one audit record says. Engine-free: the store keeps it, the HTTP edge shows it, any stage can fill it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -25,6 +26,8 @@ pub struct AuditEvent {
     pub at: DateTime<Utc>,
     /// The user's name.
     pub actor: String,
+    /// Of a query: what else was known of who asked.
+    pub asked_as: Option<AskedAs>,
     /// `query`, `login_failed`, `create_grant`, `ingest` …
     pub action: String,
     /// The protocol it came through: `http`, `cli` …
@@ -49,6 +52,14 @@ pub struct AuditEvent {
     pub detail: Option<String>,
 }
 
+/// What a decision depends on besides the user's name and the statement, so that it can be made again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AskedAs {
+    pub groups: BTreeSet<String>,
+    /// Where an unqualified table was looked up.
+    pub database: Option<String>,
+}
+
 impl AuditEvent {
     /// A record of `action` by `actor` as of now, to be filled in.
     pub fn new(id: Uuid, actor: impl Into<String>, action: impl Into<String>) -> Self {
@@ -56,6 +67,7 @@ impl AuditEvent {
             id,
             at: Utc::now(),
             actor: actor.into(),
+            asked_as: None,
             action: action.into(),
             door: None,
             sql: None,

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::app::policy::File;
 use crate::app::{App, policy};
-use crate::config::Config;
+use crate::config::{Config, parse_duration};
 use crate::error::{Error, Result};
 
 /// Arguments of `lakegate policy`.
@@ -19,7 +20,7 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Show what an apply would change; exits with 2 when there is a difference
-    Plan(Files),
+    Plan(PlanArgs),
     /// Make the policy say what the files say, in one transaction
     Apply(Files),
     /// Write the whole policy as a policy file
@@ -38,6 +39,15 @@ struct Files {
     /// Also remove what the files do not say: rules, roles and tags, but no databases
     #[arg(long)]
     prune: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct PlanArgs {
+    #[command(flatten)]
+    files: Files,
+    /// Also tell who would gain or lose what, by the queries of so much time, such as `7d`
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    impact: Option<Duration>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -66,10 +76,16 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<ExitCode> {
     }
 }
 
-async fn plan(files: &Files, config: Option<PathBuf>) -> Result<ExitCode> {
-    let prepared = policy::prepare(&*app(config).await?, &read_all(&files.files)?, files.prune).await?;
+async fn plan(PlanArgs { files, impact }: &PlanArgs, config: Option<PathBuf>) -> Result<ExitCode> {
+    let app = app(config).await?;
+    let prepared = policy::prepare(&app, &read_all(&files.files)?, files.prune).await?;
     for edit in &prepared.edits {
         println!("{edit}");
+    }
+    if let Some(time) = impact {
+        let impact = policy::impact(&app, &prepared, *time).await?;
+        impact.lines().iter().for_each(|line| println!("{line}"));
+        eprintln!("{} queries decided again, {} of them left out", impact.queries, impact.left_out);
     }
     eprintln!("{} changes to policy version {}", prepared.edits.len(), prepared.state.version);
     Ok(if prepared.edits.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) })

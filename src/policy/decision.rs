@@ -110,6 +110,18 @@ impl Decision {
         }
     }
 
+    /// The columns whose values may be read, by their shape.
+    pub fn readable(&self) -> Vec<ColumnShape> {
+        fn shapes(columns: &[ColumnDecision]) -> Vec<ColumnShape> {
+            let shape = |column: &ColumnDecision| ColumnShape {
+                name: column.name.clone(),
+                fields: shapes(&column.fields),
+            };
+            columns.iter().map(shape).collect()
+        }
+        shapes(&self.columns)
+    }
+
     /// Whether a row may be withheld.
     pub fn filters_rows(&self) -> bool {
         self.rows != Rows::All || !self.required.is_empty()

@@ -64,6 +64,10 @@ fn describe(fault: &DataFusionError) -> (ErrorKind, String) {
         | DataFusionError::Execution(text)
         | DataFusionError::NotImplemented(text)
         | DataFusionError::Configuration(text) => (ErrorKind::QueryFailed, words::tidy(text)),
+        // Types are matched once more after the optimizer has changed an expression, and then told as the engine's own.
+        DataFusionError::Internal(text) if text.contains("failed to match any signature") => {
+            (ErrorKind::QueryFailed, words::tidy(text.lines().next().unwrap_or_default()))
+        }
         DataFusionError::ArrowError(arrow, _) => describe_arrow(arrow),
         DataFusionError::ResourcesExhausted(_) => (
             ErrorKind::LimitExceeded,

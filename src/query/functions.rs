@@ -5,9 +5,9 @@
 //! A test fails when the engine has a function that the file does not name.
 
 pub mod bounded;
+mod mended;
 pub mod planner;
 mod size;
-mod zoned;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -52,7 +52,7 @@ pub fn allowed() -> Allowed {
         table: SessionStateDefaults::default_table_functions(),
     };
     all.scalar.retain(|function| scalar(function.name()));
-    all.scalar = all.scalar.into_iter().map(zoned::zoned).collect();
+    all.scalar = all.scalar.into_iter().map(mended::mended).collect();
     all.higher_order.retain(|function| higher_order(function.name()));
     all.aggregate.retain(|function| aggregate(function.name()));
     all.window.retain(|function| window(function.name()));

@@ -24,6 +24,7 @@ pub mod parse;
 pub mod plan;
 mod precedence;
 mod record;
+pub mod replay;
 pub mod rewrite;
 mod show;
 mod sql_type;

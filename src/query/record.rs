@@ -11,7 +11,7 @@ use super::Request;
 use super::authorize::Authorized;
 use super::notice::PolicyNotice;
 use super::plan::Planned;
-use crate::audit::event::{AuditEvent, Verdict};
+use crate::audit::event::{AskedAs, AuditEvent, Verdict};
 use crate::audit::sink::AuditSink;
 use crate::error::{Error, ErrorKind};
 use crate::policy::principal::Identity;
@@ -30,6 +30,8 @@ impl Record {
         let mut event = AuditEvent::new(request.query_id, &identity.user, "query");
         event.door = Some(request.door.to_owned());
         event.sql = Some(request.sql.clone());
+        event.asked_as =
+            Some(AskedAs { groups: identity.groups.clone(), database: request.database.clone() });
         Self { event: Some(event), sink: sink.clone(), started: Instant::now() }
     }
 

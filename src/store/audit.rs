@@ -42,8 +42,8 @@ pub struct AuditPage {
 }
 
 const INSERT: &str = "INSERT INTO audit_events (id, at, actor, action, door, sql_text, governed_sql, tables, columns, \
-     verdict, error_code, policy, row_count, byte_count, duration_ms, detail) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (id) DO NOTHING";
+     verdict, error_code, policy, row_count, byte_count, duration_ms, detail, asked_as) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT (id) DO NOTHING";
 const INSERT_TABLE: &str =
     "INSERT INTO audit_tables (name, event_id) VALUES ($1, $2) ON CONFLICT (name, event_id) DO NOTHING";
 
@@ -66,6 +66,7 @@ pub(super) async fn insert(connection: &mut AnyConnection, event: &AuditEvent) -
         .bind(event.bytes)
         .bind(event.duration_ms)
         .bind(event.detail.as_deref().map(storable))
+        .bind(event.asked_as.as_ref().map(serde_json::to_string).transpose().map_err(Error::internal)?)
         .execute(&mut *connection)
         .await
         .map_err(store_failed)?;
@@ -160,6 +161,10 @@ fn decode(row: &AnyRow) -> Result<AuditEvent> {
         id: text("id")?.parse().map_err(unreadable)?,
         at: at.ok_or_else(|| unreadable("a time is out of range"))?,
         actor: text("actor")?,
+        asked_as: optional("asked_as")?
+            .map(|text| serde_json::from_str(&text))
+            .transpose()
+            .map_err(unreadable)?,
         action: text("action")?,
         door: optional("door")?,
         sql: optional("sql_text")?,

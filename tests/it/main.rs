@@ -23,6 +23,7 @@ mod delta_variants;
 mod formats;
 mod functions;
 mod identity;
+mod impact;
 mod ingest;
 mod lake;
 mod leakproof;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Fields, Schema, TimeUnit};
 use chrono::{DateTime, TimeDelta, Utc};
-use lakegate::audit::event::{AuditEvent, Verdict};
+use lakegate::audit::event::{AskedAs, AuditEvent, Verdict};
 use lakegate::error::{Error, ErrorKind};
 use lakegate::policy::model::{Columns, Grant, Permission, Role, TableName, Target};
 use lakegate::policy::principal::Principal;
@@ -423,6 +423,10 @@ fn event(number: i64, actor: &str) -> AuditEvent {
 
 async fn keeps_audit_events_whole(_: &str, store: Store) {
     let full = AuditEvent {
+        asked_as: Some(AskedAs {
+            groups: ["a".into(), AWKWARD.into()].into(),
+            database: Some("sales".into()),
+        }),
         door: Some("http".into()),
         sql: Some(AWKWARD.into()),
         governed_sql: Some("x".repeat(1_000_000)),

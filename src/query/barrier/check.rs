@@ -23,6 +23,20 @@ pub enum Ground {
     View,
 }
 
+/// What the rules of a table and the reading of it are made of. Whatever else stands below a barrier, such as a sort,
+/// is a part of the reader's query that got there.
+const OF_POLICY: [&str; 9] = [
+    "FilterExec",
+    "ProjectionExec",
+    "UnionExec",
+    "RepartitionExec",
+    "CoalescePartitionsExec",
+    "CoalesceBatchesExec",
+    "CooperativeExec",
+    "GlobalLimitExec",
+    "LocalLimitExec",
+];
+
 /// Goes through `plan` and says what is wrong with it, if anything is.
 pub fn check(plan: &Arc<dyn ExecutionPlan>, tables: &BTreeMap<String, Ground>) -> Result<(), String> {
     walk(plan, None, false, tables)
@@ -41,6 +55,12 @@ fn walk(
             return Err(format!("the barrier of {} stands below that of {}", inner.table(), outer.table()));
         }
         return node.children().into_iter().try_for_each(|child| walk(child, Some(inner), false, tables));
+    }
+    if let Some(barrier) = barrier.filter(|barrier| !is_view(barrier, tables))
+        && !OF_POLICY.contains(&node.name())
+        && !node.children().is_empty()
+    {
+        return Err(format!("a `{}` stands below the barrier of {}", node.name(), barrier.table()));
     }
     let filtered = filtered || node.downcast_ref::<FilterExec>().is_some();
     if node.children().is_empty() {

@@ -95,8 +95,9 @@ impl ExecutionPlan for BarrierExec {
         self.input.properties()
     }
 
+    /// It does, and says that it does not: a sort by the reader's expressions would be pushed below.
     fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
+        vec![false]
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {

@@ -163,3 +163,33 @@ async fn text_becomes_an_instant_in_a_column_as_it_does_alone() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_of_the_engine_are_not_told_as_the_gateways_or_the_policys() {
+    let gateway = gateway().await;
+    for (sql, told) in [
+        (
+            "SELECT DISTINCT v FROM (VALUES (1.5), ('NaN'::double), ('NaN'::double)) t(v) ORDER BY v LIMIT 2",
+            "[[1.5],[\"NaN\"]]",
+        ),
+        ("SELECT to_char(DATE '2020-01-05', f) FROM (VALUES ('%Y'), ('%d')) t(f)", "[[\"2020\"],[\"05\"]]"),
+        ("SELECT to_char(DATE '2020-01-05', CAST(salary AS VARCHAR)) FROM hr.emp WHERE salary < 0", "[]"),
+        (
+            "SELECT DISTINCT (number IN (6, NULL)) AS c0, (number > 3) IS TRUE AS c1 FROM hr.day WHERE number < 1 ORDER BY 1, 2",
+            "[[null,false]]",
+        ),
+    ] {
+        let answer = gateway.sql("eve", sql).await;
+        assert_eq!(answer.json()["rows"].to_string(), told, "{sql}: {}", answer.text());
+    }
+    let sql = "SELECT 1 FROM hr.day WHERE regexp_like(digest('a', 'md5'), CAST(number AS VARCHAR)) INTERSECT SELECT 1";
+    assert_eq!(gateway.sql("eve", sql).await.code(), "query_failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_fails_is_the_querys_and_not_the_policys() {
+    let gateway = gateway().await;
+    let sql = "SELECT sum(salary) OVER (PARTITION BY CAST(decode(CAST(salary + 90 AS VARCHAR), 'hex') AS VARCHAR)) FROM hr.emp ORDER BY 1 LIMIT 3";
+    let answer = gateway.sql("eve", sql).await;
+    assert_eq!(answer.code(), "query_failed", "{}", answer.text());
+}

@@ -14,7 +14,7 @@ use super::super::error::{Problem, ProblemDocument};
 use super::super::extract::Params;
 use super::{LARGEST_PAGE, PAGE};
 use crate::app::App;
-use crate::audit::event::{AuditEvent, Verdict};
+use crate::audit::event::{AskedAs, AuditEvent, Verdict};
 use crate::error::{Error, Result};
 use crate::store::AuditFilter;
 
@@ -57,6 +57,9 @@ pub(in super::super) struct AuditView {
     id: Uuid,
     at: DateTime<Utc>,
     actor: String,
+    /// Of a query: the groups of who asked, and the database of unqualified names.
+    #[schema(value_type = Option<Object>)]
+    asked_as: Option<AskedAs>,
     action: String,
     door: Option<String>,
     sql: Option<String>,
@@ -80,6 +83,7 @@ impl From<AuditEvent> for AuditView {
             id: event.id,
             at: event.at,
             actor: event.actor,
+            asked_as: event.asked_as,
             action: event.action,
             door: event.door,
             sql: event.sql,

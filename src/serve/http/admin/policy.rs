@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -13,7 +14,8 @@ use super::super::caller::Administrator;
 use super::super::error::{Problem, ProblemDocument};
 use super::super::extract::Object;
 use crate::app::App;
-use crate::app::policy::{self, File};
+use crate::app::policy::{self, Affected, Effect, File, Impact};
+use crate::config::parse_duration;
 use crate::error::{Error, Result};
 
 /// Policy files as they are read together.
@@ -37,6 +39,19 @@ pub(in super::super) struct FileBody {
     text: String,
 }
 
+/// Policy files, and whether to tell who would notice.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct PlanBody {
+    files: Vec<FileBody>,
+    /// Also remove what the files do not say.
+    #[serde(default)]
+    prune: bool,
+    /// Decide the queries of so much time again, such as `7d`, and tell who would gain or lose what.
+    #[schema(example = "7d")]
+    impact: Option<String>,
+}
+
 /// The difference that files make.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in super::super) struct PlanView {
@@ -44,6 +59,88 @@ pub(in super::super) struct PlanView {
     version: i64,
     /// A line each; none when the files say what is already so.
     edits: Vec<String>,
+    /// When it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    impact: Option<ImpactView>,
+}
+
+/// What a change would do to those who asked, by the audit log. No query is run.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in super::super) struct ImpactView {
+    /// How many queries the audit log has of that time.
+    queries: usize,
+    /// How many of them were not looked at: the oldest where there are more than 10,000 different ones.
+    left_out: usize,
+    effects: Vec<EffectView>,
+    /// The queries that would no longer be answered.
+    failing: Vec<AffectedView>,
+    /// The queries that were not answered and would be.
+    mending: Vec<AffectedView>,
+}
+
+/// What changes for a user on a table that they asked for.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in super::super) struct EffectView {
+    user: String,
+    table: String,
+    /// `gains` or `loses`, when it is the whole table.
+    whole: Option<&'static str>,
+    columns_gained: Vec<String>,
+    columns_lost: Vec<String>,
+    /// As `column: before → after`.
+    columns_changed: Vec<String>,
+    /// When they differ from those after.
+    rows_before: Option<String>,
+    rows_after: Option<String>,
+}
+
+/// A query that would end otherwise.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in super::super) struct AffectedView {
+    user: String,
+    sql: String,
+    /// How often it was asked.
+    times: usize,
+    last: DateTime<Utc>,
+    /// Why it is not answered: after the change or, where that mends it, before.
+    reason: String,
+}
+
+impl From<Impact> for ImpactView {
+    fn from(impact: Impact) -> Self {
+        let Impact { queries, left_out, effects, failing, mending } = impact;
+        let affected = |all: Vec<Affected>| all.into_iter().map(AffectedView::from).collect();
+        Self {
+            queries,
+            left_out,
+            effects: effects.into_iter().map(EffectView::from).collect(),
+            failing: affected(failing),
+            mending: affected(mending),
+        }
+    }
+}
+
+impl From<Effect> for EffectView {
+    fn from(effect: Effect) -> Self {
+        let (rows_before, rows_after) = effect.rows.unzip();
+        Self {
+            user: effect.user,
+            table: effect.table,
+            whole: effect.whole,
+            columns_gained: effect.columns_gained,
+            columns_lost: effect.columns_lost,
+            columns_changed: effect.columns_changed,
+            rows_before,
+            rows_after,
+        }
+    }
+}
+
+impl From<Affected> for AffectedView {
+    fn from(affected: Affected) -> Self {
+        let Affected { user, sql, times, last, reason } = affected;
+        Self { user, sql, times, last, reason }
+    }
 }
 
 /// What the lint says.
@@ -84,19 +181,24 @@ impl FilesBody {
 }
 
 /// What an apply of these files would change.
-#[utoipa::path(post, path = "/v1/policy/plan", tag = "policy", request_body = FilesBody, responses(
+#[utoipa::path(post, path = "/v1/policy/plan", tag = "policy", request_body = PlanBody, responses(
     (status = 200, body = PlanView),
     (status = "default", description = "A failure; `invalid_request` names file, line, column and field", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 pub(in super::super) async fn plan_policy(
     State(app): State<Arc<App>>,
     _: Administrator,
-    Object(body): Object<FilesBody>,
+    Object(body): Object<PlanBody>,
 ) -> Result<Json<PlanView>, Problem> {
-    let prune = body.prune;
-    let prepared = policy::prepare(&app, &body.some()?, prune).await?;
+    let PlanBody { files, prune, impact } = body;
+    let time = impact.map(|text| parse_duration(&text)).transpose().map_err(Error::invalid_request)?;
+    let prepared = policy::prepare(&app, &FilesBody { files, prune }.some()?, prune).await?;
+    let impact = match time {
+        Some(time) => Some(policy::impact(&app, &prepared, time).await?.into()),
+        None => None,
+    };
     let edits = prepared.edits.iter().map(ToString::to_string).collect();
-    Ok(Json(PlanView { version: prepared.state.version, edits }))
+    Ok(Json(PlanView { version: prepared.state.version, edits, impact }))
 }
 
 /// Makes the policy say what the files say: all of it, or nothing.
@@ -111,7 +213,7 @@ pub(in super::super) async fn apply_policy(
 ) -> Result<Json<PlanView>, Problem> {
     let prune = body.prune;
     let applied = policy::apply(&app, &identity.user, &body.some()?, prune).await?;
-    Ok(Json(PlanView { version: applied.version, edits: applied.edits }))
+    Ok(Json(PlanView { version: applied.version, edits: applied.edits, impact: None }))
 }
 
 /// What is worth a look in the policy as these files would make it; without files, in the policy as it is.

@@ -1,7 +1,9 @@
-//! `to_timestamp` and its like over a column of text, with the time zone that their type promises.
+//! Functions of the engine that do not keep what they promise, and the promise kept.
 //!
-//! The engine parses text into instants and leaves the session's time zone off the column it makes, though the type that
-//! it planned with has one; its own check then ends the query. What the functions mean is not changed here.
+//! `to_timestamp` and its like parse a column of text into instants and leave the session's time zone off it, though
+//! the type that was planned with has one; the engine's own check then ends the query. `to_char` of one instant and a
+//! column of formats takes the first format for all rows, and panics when there is none. What the functions mean is not
+//! changed here.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -13,7 +15,8 @@ use datafusion::logical_expr::{
     ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
 };
 
-const NAMES: [&str; 5] = [
+const NAMES: [&str; 6] = [
+    "to_char",
     "to_timestamp",
     "to_timestamp_seconds",
     "to_timestamp_millis",
@@ -21,34 +24,38 @@ const NAMES: [&str; 5] = [
     "to_timestamp_nanos",
 ];
 
-/// `function`, whose columns have the type that it promises.
-pub fn zoned(function: Arc<ScalarUDF>) -> Arc<ScalarUDF> {
+/// `function`, which keeps what it promises.
+pub fn mended(function: Arc<ScalarUDF>) -> Arc<ScalarUDF> {
     match NAMES.contains(&function.name()) {
-        true => Arc::new(ScalarUDF::new_from_impl(Zoned(function))),
+        true => Arc::new(ScalarUDF::new_from_impl(Mended(function))),
         false => function,
     }
 }
 
 #[derive(Debug)]
-struct Zoned(Arc<ScalarUDF>);
+struct Mended(Arc<ScalarUDF>);
 
-impl PartialEq for Zoned {
+impl PartialEq for Mended {
     fn eq(&self, other: &Self) -> bool {
         self.0 == other.0
     }
 }
 
-impl Eq for Zoned {}
+impl Eq for Mended {}
 
-impl Hash for Zoned {
+impl Hash for Mended {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.hash(state);
     }
 }
 
-impl ScalarUDFImpl for Zoned {
+impl ScalarUDFImpl for Mended {
     fn name(&self) -> &str {
         self.0.name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.0.aliases()
     }
 
     fn signature(&self) -> &Signature {
@@ -64,8 +71,12 @@ impl ScalarUDFImpl for Zoned {
         Some(ScalarUDF::new_from_impl(Self(Arc::new(updated))))
     }
 
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let promised = args.return_field.data_type().clone();
+        if self.name() == "to_char" && args.args.iter().any(is_column) {
+            let columns = args.args.iter().map(|value| value.to_array(args.number_rows));
+            args.args = columns.map(|array| Ok(ColumnarValue::Array(array?))).collect::<Result<_>>()?;
+        }
         let made = self.0.inner().invoke_with_args(args)?;
         match made.data_type() == promised {
             true => Ok(made),
@@ -77,4 +88,8 @@ impl ScalarUDFImpl for Zoned {
     fn documentation(&self) -> Option<&Documentation> {
         self.0.documentation()
     }
+}
+
+fn is_column(value: &ColumnarValue) -> bool {
+    matches!(value, ColumnarValue::Array(_))
 }
