@@ -60,14 +60,20 @@ fn describe(fault: &DataFusionError) -> (ErrorKind, String) {
             ErrorKind::QueryFailed,
             "a subquery in this place is not supported; write it as a join".to_owned(),
         ),
+        // A finished plan that the engine's own check refuses. The text has all of the plan, with what it guards.
+        DataFusionError::Plan(text) if text.starts_with("Plan: [") => (ErrorKind::Internal, String::new()),
         DataFusionError::Plan(text)
         | DataFusionError::Execution(text)
         | DataFusionError::NotImplemented(text)
         | DataFusionError::Configuration(text) => (ErrorKind::QueryFailed, words::tidy(text)),
         // Types are matched once more after the optimizer has changed an expression, and then told as the engine's own.
-        DataFusionError::Internal(text) if text.contains("failed to match any signature") => {
+        DataFusionError::Internal(text)
+            if text.contains("failed to match any signature")
+                || text.starts_with("Cannot run range queries") =>
+        {
             (ErrorKind::QueryFailed, words::tidy(text.lines().next().unwrap_or_default()))
         }
+        DataFusionError::Internal(text) if is_of_pattern(text) => bad_pattern(),
         DataFusionError::ArrowError(arrow, _) => describe_arrow(arrow),
         DataFusionError::ResourcesExhausted(_) => (
             ErrorKind::LimitExceeded,
@@ -159,7 +165,8 @@ fn bad_pattern() -> (ErrorKind, String) {
 
 /// Whether the library of regular expressions met one that is none, or is too large.
 fn is_of_pattern(text: &str) -> bool {
-    text.starts_with("regex parse error") || text.starts_with("Compiled regex exceeds size limit")
+    ["regex parse error", "Compiled regex exceeds size limit"].iter().any(|way| text.starts_with(way))
+        || text.contains("Regular expression did not compile")
 }
 
 /// Whether a subquery stayed that the optimizer could not make a join of.

@@ -15,8 +15,8 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, Statistics, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
-use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{Column, DynamicFilterPhysicalExpr};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{CardinalityEffect, ReplaceChildrenOptions};
 use datafusion::physical_plan::filter_pushdown::{
     ChildFilterDescription, FilterDescription, FilterPushdownPhase, PushedDown,
@@ -35,6 +35,7 @@ pub struct BarrierExec {
     table: String,
     filters_rows: bool,
     tells_size: bool,
+    properties: Arc<PlanProperties>,
     input: Arc<dyn ExecutionPlan>,
 }
 
@@ -47,9 +48,9 @@ pub struct BehindBarrier {
 }
 
 impl BarrierExec {
-    fn new(barrier: &Barrier, input: Arc<dyn ExecutionPlan>) -> Self {
-        let Barrier { table, filters_rows, tells_size, .. } = barrier;
-        Self { table: table.clone(), filters_rows: *filters_rows, tells_size: *tells_size, input }
+    fn new(table: String, filters_rows: bool, tells_size: bool, input: Arc<dyn ExecutionPlan>) -> Self {
+        let properties = Arc::new(properties(&input));
+        Self { table, filters_rows, tells_size, properties, input }
     }
 
     /// The guarded table's full name.
@@ -67,9 +68,17 @@ impl BarrierExec {
         let (Some(input), None) = (children.next(), children.next()) else {
             return internal_err!("a barrier has exactly one input");
         };
-        let (table, filters_rows, tells_size) = (self.table.clone(), self.filters_rows, self.tells_size);
-        Ok(Arc::new(Self { table, filters_rows, tells_size, input }))
+        Ok(Arc::new(Self::new(self.table.clone(), self.filters_rows, self.tells_size, input)))
     }
+}
+
+/// What the planner may know of the rows: how they come, but nothing of what the policy made of them. That a rule
+/// leaves one value in a column, or a mask one for all, is no ground to plan the reader's query otherwise.
+fn properties(input: &Arc<dyn ExecutionPlan>) -> PlanProperties {
+    let of_input = input.properties();
+    PlanProperties::clone(of_input)
+        .with_eq_properties(EquivalenceProperties::new(input.schema()))
+        .with_partitioning(Partitioning::UnknownPartitioning(of_input.partitioning.partition_count()))
 }
 
 /// A dynamic filter over plain columns: it compares, and a comparison of columns cannot fail. One whose children are
@@ -92,7 +101,7 @@ impl ExecutionPlan for BarrierExec {
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
+        &self.properties
     }
 
     /// It does, and says that it does not: a sort by the reader's expressions would be pushed below.
@@ -213,6 +222,11 @@ impl ExtensionPlanner for BarrierPlanner {
         let [input] = physical_inputs else {
             return internal_err!("a barrier has exactly one input");
         };
-        Ok(Some(Arc::new(BarrierExec::new(barrier, Arc::clone(input)))))
+        Ok(Some(Arc::new(BarrierExec::new(
+            barrier.table.clone(),
+            barrier.filters_rows,
+            barrier.tells_size,
+            Arc::clone(input),
+        ))))
     }
 }

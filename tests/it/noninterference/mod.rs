@@ -10,8 +10,8 @@
 //!   of floats, `array_agg` without an order) are asked alone, over one table read in one partition.
 //! - Whether a fault of *visible* rows is met, where a query runs in two partitions, in small batches or with conditions
 //!   in the Parquet reader: the files decide which rows share a batch, and a batch decides whether the right side of an
-//!   AND is looked at. There an answer may meet a fault, and the report says how often one did. In the other worlds, some
-//!   third of them, both must come to the same.
+//!   AND is looked at. There an answer may meet a fault, and of tables that hide nothing one fault another; the report
+//!   says how often that was. In the other worlds, some third of them, both must come to the same.
 //! - Rules of the policy cannot fail here: that one failed is told as `policy_error`.
 //! - `random()`, `uuid()`, `now()` stand only where their value does not show.
 //!

@@ -45,7 +45,8 @@ pub enum Weakness {
 pub async fn ask_weakened(lake: &Lake, question: &Question, weakness: Weakness) -> Outcome {
     let app = &lake.app;
     let names_refused = ["file_row_index", "input_file_name"].iter().any(|name| question.sql.contains(name));
-    if weakness == Weakness::AnyFunction && !names_refused {
+    let is_open = names_refused && !lake.names_files_by_chance(&question.sql);
+    if weakness == Weakness::AnyFunction && !is_open {
         return ask(app, question).await;
     }
     let is_told = question.sql.starts_with("EXPLAIN") || question.sql.contains("information_schema");

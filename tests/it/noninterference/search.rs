@@ -141,7 +141,9 @@ async fn ask_world(seed: u64, only: Option<usize>, report: &Mutex<Report>, bound
         };
         let mut report = report.lock().unwrap();
         report.count(&one);
-        let is_by_chance = rows_are_split(&pair[0]) && is_fault_in_one(&one, &other);
+        let is_by_chance = rows_are_split(&pair[0])
+            && (is_fault_in_one(&one, &other)
+                || (is_same(&pair, &question) && is_fault(&one) && is_fault(&other)));
         report.by_chance += usize::from(is_by_chance);
         if (one != other && !is_by_chance) || is_own_fault(&one) {
             let text = told(seed, at, &question, &pair, [&one, &other]);
@@ -159,11 +161,22 @@ fn rows_are_split(world: &World) -> bool {
     world.target_partitions > 1 || world.batch_size < LARGE_BATCH || world.pushdown_filters
 }
 
+/// Whether the tables that `question` names have nothing hidden, so that there is nothing to tell.
+fn is_same(pair: &[World; 2], question: &Question) -> bool {
+    let [one, other] = pair;
+    let mut tables = one.tables.iter().zip(&other.tables);
+    tables
+        .all(|(one, other)| !question.sql.contains(&format!("db.{}", one.name)) || one.told() == other.told())
+}
+
+fn is_fault(outcome: &Outcome) -> bool {
+    outcome.code == "query_failed"
+}
+
 /// Whether one is an answer and the other the fault of a row.
 fn is_fault_in_one(one: &Outcome, other: &Outcome) -> bool {
-    let is_fault =
-        |outcome: &Outcome| outcome.code == "query_failed" && outcome.text.starts_with(ON_GUARDED_ROW);
-    (one.code == "ok" && is_fault(other)) || (is_fault(one) && other.code == "ok")
+    let is_guarded = |outcome: &Outcome| is_fault(outcome) && outcome.text.starts_with(ON_GUARDED_ROW);
+    (one.code == "ok" && is_guarded(other)) || (is_guarded(one) && other.code == "ok")
 }
 
 /// Whether the gateway failed, which no statement may bring about: the rules of these policies cannot fail.
