@@ -89,6 +89,12 @@ impl Catalog {
         self.publish(record, expected).await
     }
 
+    /// Takes the table `name` out of the catalog, if it is still as in the revision `expected`. Its files stay.
+    pub async fn drop(&self, name: &TableName, expected: i64) -> Result<i64> {
+        let change = Change::DropTable { name: name.clone(), expected: Some(expected) };
+        self.store.commit(&self.actor, vec![change]).await
+    }
+
     /// All published tables, by name.
     pub async fn tables(&self) -> Result<Vec<TableRecord>> {
         let state = self.store.load().await?;

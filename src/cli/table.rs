@@ -8,11 +8,12 @@ use super::ingest::ACTOR;
 use crate::catalog::publish::Catalog;
 use crate::catalog::register::register;
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::lake::Lake;
 use crate::policy::model::TableName;
+use crate::query::sql_type;
 use crate::store::Store;
-use crate::store::record::Format;
+use crate::store::record::{Format, TableRecord, Versioned};
 
 /// Arguments of `lakegate table`.
 #[derive(Debug, clap::Args)]
@@ -36,6 +37,16 @@ enum TableCommand {
     },
     /// List all tables.
     List,
+    /// Show a table: where it lies, its version and its columns.
+    Show {
+        /// DATABASE.TABLE
+        table: TableName,
+    },
+    /// Take a table out of the catalog. Its files stay, and so do the grants on its name.
+    Drop {
+        /// DATABASE.TABLE
+        table: TableName,
+    },
 }
 
 /// Runs the subcommand on the store and the lake of the configuration.
@@ -49,9 +60,13 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
             let lake = Lake::new(&config.lake)?;
             let record = register(&catalog, &lake, &table, &location, format).await?;
             println!("{table}: {} columns", record.schema.fields().len());
-            for field in record.schema.fields() {
-                println!("  {} {}", field.name(), field.data_type());
-            }
+            print_columns(&record);
+        }
+        TableCommand::Show { table } => show(&found(&catalog, &table).await?.value),
+        TableCommand::Drop { table } => {
+            let kept = found(&catalog, &table).await?;
+            catalog.drop(&table, kept.revision).await?;
+            println!("{table} is no longer a table; its files stay at {}", kept.value.location);
         }
         TableCommand::List => {
             for record in catalog.tables().await? {
@@ -66,4 +81,34 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+async fn found(catalog: &Catalog, table: &TableName) -> Result<Versioned<TableRecord>> {
+    let missing = || Error::new(ErrorKind::TableNotFound, format!("table not found: `{table}`"));
+    catalog.find(table).await?.ok_or_else(missing)
+}
+
+fn show(record: &TableRecord) {
+    println!("{}", record.name);
+    println!("format    {}", record.format);
+    println!("location  {}", record.location);
+    if let Some(version) = record.version {
+        println!("version   {version}");
+    }
+    if let Some(comment) = &record.comment {
+        println!("comment   {comment}");
+    }
+    println!("updated   {}", record.updated_at.to_rfc3339());
+    if !record.partition_columns.is_empty() {
+        println!("parts by  {}", record.partition_columns.join(", "));
+    }
+    println!("columns   {}", record.schema.fields().len());
+    print_columns(record);
+}
+
+fn print_columns(record: &TableRecord) {
+    for field in record.schema.fields() {
+        let null = if field.is_nullable() { "" } else { " not null" };
+        println!("  {} {}{null}", field.name(), sql_type(field.data_type()));
+    }
 }

@@ -44,4 +44,5 @@ mod sources;
 mod store;
 mod store_away;
 mod support;
+mod table_command;
 mod wire_formats;

@@ -25,9 +25,11 @@ pub enum Ground {
 
 /// What the rules of a table and the reading of it are made of. Whatever else stands below a barrier, such as a sort,
 /// is a part of the reader's query that got there.
-const OF_POLICY: [&str; 9] = [
+const OF_POLICY: [&str; 11] = [
     "FilterExec",
     "ProjectionExec",
+    "DeltaScanExec",
+    "DeltaScanMetaExec",
     "UnionExec",
     "RepartitionExec",
     "CoalescePartitionsExec",

@@ -27,6 +27,10 @@ const FUNCTIONS: [&str; 8] =
 /// Every number of so many digits is one that a decimal can hold.
 const DIGITS: u32 = 38;
 
+/// The average of decimals has four digits more behind the point than they have, and is refused where that does not fit.
+/// With so many digits it fits for as many rows as there will ever be.
+const DIGITS_OF_AVERAGE: u32 = 22;
+
 /// Whether no expression above the barriers of `plan` can fail.
 pub fn is_infallible(plan: &LogicalPlan) -> Result<bool> {
     let mut infallible = true;
@@ -82,9 +86,11 @@ fn is_known(node: &LogicalPlan) -> bool {
 fn node_is_infallible(node: &LogicalPlan, may_compute: bool) -> Result<bool> {
     let inputs = node.inputs();
     let schema = if inputs.is_empty() { node.schema().as_ref().clone() } else { merge_schema(&inputs) };
-    let mut infallible = true;
+    let judge = Judge { schema: &schema, may_compute };
+    // Values that have no order fail where the first of them comes to be sorted, grouped or joined.
+    let mut infallible = judge.compares_without_fail(node);
     node.apply_expressions(|expr| {
-        infallible = infallible && Judge { schema: &schema, may_compute }.passes(expr);
+        infallible = infallible && judge.passes(expr);
         Ok(if infallible { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
     })?;
     Ok(infallible)
@@ -131,9 +137,10 @@ impl Judge<'_> {
             }
             Expr::AggregateFunction(call) => {
                 AGGREGATES.contains(&call.func.name())
+                    && (call.func.name() != "avg" || self.has_average(&call.params.args))
+                    && call.params.order_by.iter().all(|sort| self.is_simple(&sort.expr))
                     && self.all(&call.params.args)
                     && call.params.filter.as_ref().is_none_or(|filter| self.passes(filter))
-                    && call.params.order_by.iter().all(|sort| self.passes(&sort.expr))
             }
             Expr::GroupingSet(sets) => sets.distinct_expr().into_iter().all(|expr| self.passes(expr)),
             // Their queries are looked at like the rest of the plan; more than one row is a fault.
@@ -141,6 +148,28 @@ impl Judge<'_> {
             Expr::Exists(_) => true,
             Expr::InSubquery(query) => self.is_simple(&query.expr),
             _ => false,
+        }
+    }
+
+    fn compares_without_fail(&self, node: &LogicalPlan) -> bool {
+        let has_simple_columns = |input: &LogicalPlan| {
+            input
+                .schema()
+                .fields()
+                .iter()
+                .all(|field| is_simple(field.data_type()) || field.data_type().is_null())
+        };
+        match node {
+            LogicalPlan::Sort(sort) => sort.expr.iter().all(|key| self.is_simple(&key.expr)),
+            LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.iter().all(|key| match key {
+                Expr::GroupingSet(sets) => sets.distinct_expr().into_iter().all(|key| self.is_simple(key)),
+                key => self.is_simple(key),
+            }),
+            LogicalPlan::Join(join) => {
+                join.on.iter().all(|(left, right)| self.is_simple(left) && self.is_simple(right))
+            }
+            LogicalPlan::Distinct(distinct) => has_simple_columns(distinct.input()),
+            _ => true,
         }
     }
 
@@ -186,6 +215,17 @@ impl Judge<'_> {
             }
             _ => false,
         }
+    }
+
+    fn has_average(&self, args: &[Expr]) -> bool {
+        let fits = |arg: &Expr| match self.type_of(arg) {
+            Some(DataType::Decimal128(..)) => {
+                self.digits(arg).is_some_and(|digits| digits <= DIGITS_OF_AVERAGE)
+            }
+            Some(other) => other.is_integer() || other.is_floating(),
+            None => false,
+        };
+        args.iter().all(fits)
     }
 
     /// Whole numbers wrap and floats become infinite; decimals fail when they have more digits than there are.

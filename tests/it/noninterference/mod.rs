@@ -8,6 +8,8 @@
 //! What is allowed for, since no reader is promised it:
 //! - The order of rows without a total ORDER BY: rows are then compared as a multiset. Aggregates that depend on it (sums
 //!   of floats, `array_agg` without an order) are asked alone, over one table read in one partition.
+//! - What two partitions race for: there both are asked again, and must come to the same once. Grouping by a constant in one
+//!   of several grouping sets takes away the order in the engine.
 //! - Whether a fault of *visible* rows is met, where a query runs in two partitions, in small batches or with conditions
 //!   in the Parquet reader: the files decide which rows share a batch, and a batch decides whether the right side of an
 //!   AND is looked at. There an answer may meet a fault, and of tables that hide nothing one fault another; the report
