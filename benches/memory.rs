@@ -18,6 +18,7 @@ use lakegate::cli::init::lay_out;
 use lakegate::config::Config;
 use lakegate::identity::LocalIssuer;
 use lakegate::policy::model::TableName;
+use lakegate::serve::listener::Listener;
 use lakegate::store::record::Format;
 
 const FORMATS: [&str; 3] = ["application/vnd.apache.arrow.stream", "text/csv", "application/x-ndjson"];
@@ -48,8 +49,8 @@ async fn measure(data: &Path, rows: i64) {
     lakegate::app::policy::apply(&app, "bench", &[("bench.yaml".to_owned(), POLICY.to_owned())], false)
         .await
         .unwrap();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/v1/sql", listener.local_addr().unwrap());
+    let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), None).await.unwrap();
+    let url = format!("http://{}/v1/sql", listener.address());
     tokio::spawn(lakegate::serve::http::serve(Arc::clone(&app), listener, std::future::pending()));
     println!("{rows} rows");
     println!("{:40} {:>10} {:>12} {:>10}", "format", "seconds", "bytes", "peak MiB");

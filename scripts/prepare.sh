@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes sure that the tests have what they need: a C compiler, PostgreSQL and MariaDB. The tests start private
+# Makes sure that the tests have what they need: a C compiler, PostgreSQL and MariaDB, Java and Python with the clients
+# that connect. The tests start private
 # instances of the two on free ports, so no service of the system has to run.
 #
 # As root on Debian it installs what is missing; otherwise it says what to install, and fails.
@@ -20,11 +21,21 @@ missing() {
     command -v cc >/dev/null 2>&1 || list="$list gcc libc6-dev"
     has_postgres || list="$list postgresql"
     has_mariadb || list="$list mariadb-server"
+    command -v java >/dev/null 2>&1 || list="$list default-jdk-headless"
+    command -v mvn >/dev/null 2>&1 || list="$list maven"
+    python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || list="$list python3 python3-venv"
     echo "$list"
 }
 
+clients() {
+    sh "$(dirname "$0")/clients.sh"
+}
+
 packages=$(missing)
-[ -n "$packages" ] || exit 0
+if [ -z "$packages" ]; then
+    clients
+    exit 0
+fi
 
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
     echo "the tests need these Debian packages or their like:$packages" >&2
@@ -48,3 +59,4 @@ if [ -n "$packages" ]; then
     echo "still missing after the installation:$packages" >&2
     exit 1
 fi
+clients

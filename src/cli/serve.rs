@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::config::Config;
-use crate::error::{Error, Result};
-use crate::serve::http;
+use crate::error::Result;
+use crate::serve::listener::Listener;
+use crate::serve::{flight_sql, http};
 
 /// What to serve with: the configuration alone.
 #[derive(Debug, clap::Args)]
@@ -21,18 +22,42 @@ pub async fn run(_args: Args, config: Option<PathBuf>) -> Result<()> {
     listen(app, |_| ()).await
 }
 
-/// Opens every door of `app`, says so, calls `ready` with the address, and serves until the process is asked to stop.
+/// Opens every door of `app`, says so, calls `ready` with the address of HTTP, and serves until the process is asked to
+/// stop. When one door fails all are closed.
 pub async fn listen(app: Arc<App>, ready: impl FnOnce(SocketAddr)) -> Result<()> {
-    let address = app.config.server.http;
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| Error::unavailable(format!("cannot listen on `{address}`: {error}"), error))?;
-    let address = listener.local_addr().map_err(Error::internal)?;
+    let tls = app.config.server.tls.as_ref();
+    let http = Listener::bind(app.config.server.http, tls).await?;
+    let address = http.address();
     println!("listening on {address}");
+    let flight = match app.config.server.flight {
+        Some(address) => {
+            let listener = Listener::bind(address, tls).await?;
+            println!("listening on {} for Arrow Flight SQL", listener.address());
+            Some(listener)
+        }
+        None => None,
+    };
     ready(address);
-    let outcome = http::serve(Arc::clone(&app), listener, asked_to_stop()).await;
+    let stop = CancellationToken::new();
+    let signal = stop.clone();
+    tokio::spawn(async move {
+        asked_to_stop().await;
+        signal.cancel();
+    });
+    let serve_flight = async {
+        match flight {
+            Some(listener) => {
+                flight_sql::serve(Arc::clone(&app), listener, stop.clone().cancelled_owned()).await
+            }
+            None => Ok(()),
+        }
+    };
+    let serve_http = http::serve(Arc::clone(&app), http, stop.clone().cancelled_owned());
+    let ended = |outcome: Result<()>| outcome.inspect_err(|_| stop.cancel());
+    let (of_http, of_flight) =
+        tokio::join!(async { ended(serve_http.await) }, async { ended(serve_flight.await) });
     app.audit.flush().await;
-    outcome
+    of_http.and(of_flight)
 }
 
 async fn asked_to_stop() {

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use auth::{AuthConfig, IssuerConfig, LOCAL_ISSUER, SigningAlgorithm};
 pub use lake::LakeConfig;
 pub use limits::LimitsConfig;
-pub use server::ServerConfig;
+pub use server::{ServerConfig, TlsConfig};
 pub use store::StoreConfig;
 pub use value::{parse_duration, parse_size};
 
@@ -77,6 +77,7 @@ impl Config {
     }
 
     fn resolve(&mut self, folder: &Path) {
+        self.server.resolve(folder);
         self.store.resolve(folder);
         self.lake.resolve(folder);
         self.auth.resolve(folder);

@@ -58,14 +58,17 @@ impl Visible<'_> {
 }
 
 /// A table or view as the listings show it.
-struct Listed<'a> {
-    name: &'a TableName,
-    kind: &'static str,
-    fields: Vec<FieldRef>,
+#[derive(Debug)]
+pub struct Listed<'a> {
+    pub name: &'a TableName,
+    /// `BASE TABLE` or `VIEW`.
+    pub kind: &'static str,
+    /// The columns that the reader may know.
+    pub fields: Vec<FieldRef>,
 }
 
 /// Every table and view that `identity` may read or describe, by name.
-fn listed<'a>(governance: &'a Governance, identity: &Identity, describes_all: bool) -> Vec<Listed<'a>> {
+pub fn listed<'a>(governance: &'a Governance, identity: &Identity, describes_all: bool) -> Vec<Listed<'a>> {
     let tables = visible_tables(governance, identity, describes_all);
     let mut listed: Vec<Listed<'_>> = tables
         .iter()

@@ -20,9 +20,11 @@ pub mod mask;
 pub mod matrix;
 pub mod notice;
 pub mod pace;
+pub mod parameter;
 pub mod parse;
 pub mod plan;
 mod precedence;
+mod prepare;
 mod record;
 pub mod replay;
 pub mod rewrite;
@@ -39,8 +41,10 @@ use uuid::Uuid;
 use self::authorize::Authorized;
 pub use self::command::CreateView;
 pub use self::notice::PolicyNotice;
-use self::parse::{Explain, Text};
+pub use self::parameter::Parameter;
+use self::parse::{Explain, Parsed, Text};
 use self::plan::Planned;
+pub use self::prepare::{Prepared, prepare};
 use self::record::Record;
 use self::rewrite::Guarded;
 pub use self::sql_type::sql_type;
@@ -55,8 +59,8 @@ pub struct Request {
     /// Time-ordered (UUID version 7); the audit record has the same.
     pub query_id: Uuid,
     pub sql: String,
-    /// For `?` and `$1`: null, booleans, numbers and texts.
-    pub params: Vec<serde_json::Value>,
+    /// For `?` and `$1`, in their order.
+    pub params: Vec<Parameter>,
     /// Where an unqualified table is looked up.
     pub database: Option<String>,
     /// Fail with `policy_withheld` when policy would make the result narrower.
@@ -78,7 +82,7 @@ pub struct Answer {
 
 /// Runs one statement for `identity`. Every way it can end leaves one audit record.
 pub async fn run(app: &Arc<App>, identity: Arc<Identity>, request: Request) -> Result<Answer> {
-    let mut record = Record::open(&app.audit, &identity, &request);
+    let mut record = Record::open(&app.audit, &identity, &request, "query");
     let started = Instant::now();
     let turn = match app.engine.turn().await {
         Ok(turn) => turn,
@@ -140,6 +144,21 @@ async fn stages(
         let told = access::as_batch(&access::explain(app, &identity, &parsed, administers).await?)?;
         return Ok((Planned::told(told), PolicyNotice::default()));
     }
+    let (guarded, notice) = guard(app, identity, parsed, request, record).await?;
+    let planned = Planned::plan(guarded, &request.params, request.max_rows, administers).await?;
+    record.planned(&planned);
+    Ok((planned, notice))
+}
+
+/// From what was asked to what may be planned.
+async fn guard(
+    app: &App,
+    identity: Arc<Identity>,
+    parsed: Parsed,
+    request: &Request,
+    record: &mut Record,
+) -> Result<(Guarded, PolicyNotice)> {
+    let administers = app.is_administrator(&identity);
     let has_wildcard = parsed.has_wildcard();
     let authorized = Authorized::authorize(parsed, identity, app.state(), administers)?;
     let notice = PolicyNotice::of(&authorized);
@@ -147,10 +166,8 @@ async fn stages(
     if request.strict {
         notice.refuse_narrowing(has_wildcard)?;
     }
-    let guarded = Guarded::rewrite(app, authorized, database).await?;
-    let planned = Planned::plan(guarded, &request.params, request.max_rows, administers).await?;
-    record.planned(&planned);
-    Ok((planned, notice))
+    let guarded = Guarded::rewrite(app, authorized, request.database.as_deref()).await?;
+    Ok((guarded, notice))
 }
 
 fn refuse_too_long(sql: &str, limit: usize) -> Result<()> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
-use datafusion::common::{DataFusionError, ParamValues, ScalarValue};
+use datafusion::common::{DataFusionError, ParamValues};
 use datafusion::execution::TaskContext;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
@@ -23,6 +23,7 @@ use super::barrier::logical::Barrier;
 use super::constants::fit_batches;
 use super::explain::GuardedScan;
 use super::fault::{self, OnGuardedRow};
+use super::parameter::Parameter;
 use super::parse::Explain;
 use super::rewrite::Guarded;
 use crate::error::{Error, Result};
@@ -60,7 +61,7 @@ impl Planned {
     /// whether there was more.
     pub async fn plan(
         guarded: Guarded,
-        params: &[serde_json::Value],
+        params: &[Parameter],
         max_rows: Option<u64>,
         sees_everything: bool,
     ) -> Result<Self> {
@@ -168,7 +169,7 @@ fn marking_faults(rows: SendableRecordBatchStream) -> SendableRecordBatchStream 
 }
 
 /// The parser's list allows queries alone; the plan is asked again, since it is what runs.
-fn refuse_all_but_queries(plan: &LogicalPlan) -> Result<()> {
+pub(super) fn refuse_all_but_queries(plan: &LogicalPlan) -> Result<()> {
     SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)
@@ -177,7 +178,7 @@ fn refuse_all_but_queries(plan: &LogicalPlan) -> Result<()> {
         .map_err(Error::internal)
 }
 
-fn bind(plan: LogicalPlan, params: &[serde_json::Value]) -> Result<LogicalPlan> {
+pub(super) fn bind(plan: LogicalPlan, params: &[Parameter]) -> Result<LogicalPlan> {
     let wanted = plan.get_parameter_names().map_err(fault::translate)?.len();
     if wanted != params.len() {
         return Err(Error::invalid_request(format!(
@@ -188,27 +189,7 @@ fn bind(plan: LogicalPlan, params: &[serde_json::Value]) -> Result<LogicalPlan> 
     if params.is_empty() {
         return Ok(plan);
     }
-    let values =
-        params.iter().enumerate().map(|(at, value)| scalar(at, value)).collect::<Result<Vec<_>>>()?;
-    plan.with_param_values(ParamValues::from(values)).map_err(fault::translate)
-}
-
-fn scalar(at: usize, value: &serde_json::Value) -> Result<ScalarValue> {
-    use serde_json::Value;
-    match value {
-        Value::Null => Ok(ScalarValue::Null),
-        Value::Bool(value) => Ok(ScalarValue::from(*value)),
-        Value::String(value) => Ok(ScalarValue::from(value.as_str())),
-        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(integer), _) => Ok(ScalarValue::from(integer)),
-            (None, Some(float)) => Ok(ScalarValue::from(float)),
-            _ => Err(Error::invalid_request(format!("parameter {}: `{number}` is not a number", at + 1))),
-        },
-        Value::Array(_) | Value::Object(_) => Err(Error::invalid_request(format!(
-            "parameter {}: only null, booleans, numbers and texts can be parameters",
-            at + 1
-        ))),
-    }
+    plan.with_param_values(ParamValues::from(params.to_vec())).map_err(fault::translate)
 }
 
 fn limited(plan: LogicalPlan, rows: u64) -> Result<LogicalPlan> {
@@ -268,7 +249,7 @@ async fn analyze(
     explanation(&text).map_err(|error| DataFusionError::External(Box::new(error)))
 }
 
-fn explanation(text: &str) -> Result<RecordBatch> {
+pub(super) fn explanation(text: &str) -> Result<RecordBatch> {
     let lines: ArrayRef = Arc::new(text.lines().map(Some).collect::<StringArray>());
     RecordBatch::try_from_iter([("plan", lines)]).map_err(Error::internal)
 }

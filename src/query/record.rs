@@ -25,9 +25,9 @@ pub struct Record {
 }
 
 impl Record {
-    /// Opens the record of `request`.
-    pub fn open(sink: &AuditSink, identity: &Identity, request: &Request) -> Self {
-        let mut event = AuditEvent::new(request.query_id, &identity.user, "query");
+    /// Opens the record of `request`, of which `action` is done.
+    pub fn open(sink: &AuditSink, identity: &Identity, request: &Request, action: &str) -> Self {
+        let mut event = AuditEvent::new(request.query_id, &identity.user, action);
         event.door = Some(request.door.to_owned());
         event.sql = Some(request.sql.clone());
         event.asked_as =

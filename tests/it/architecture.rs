@@ -28,6 +28,7 @@ const MAY_NAME_ALL: &[&str] = &["app", "cli", "main", "lib"];
 /// Words of an outside crate, and the only places that may name it.
 const CRATES: &[(&[&str], &[&str])] = &[
     (&["axum", "tower", "tower_http", "hyper", "utoipa", "utoipa_axum"], &["serve/"]),
+    (&["tonic", "arrow_flight", "prost"], &["serve/flight_sql/"]),
     (&["sqlx"], &["store/", "ingest/source/", "cli/demo/source.rs"]),
 ];
 

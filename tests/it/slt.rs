@@ -1,16 +1,18 @@
-//! Runs `tests/slt/*.slt` over HTTP, each under the policy file of the same name.
+//! Runs `tests/slt/*.slt` at every door, each under the policy file of the same name.
 //!
 //! `connection NAME` says who asks, as `user@group@group{attributes as JSON}`; the tables are those of [`fixtures`].
+
+mod doors;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::Value;
-use sqllogictest::{AsyncDB, Connection, DBOutput, DefaultColumnType, Record, Runner};
+use sqllogictest::{Connection, DefaultColumnType, Record, Runner};
 
 use lakegate::store::record::Format;
 
+use self::doors::{Door, Way};
 use crate::support::gateway::Gateway;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,49 +50,14 @@ async fn nothing_tells_of_what_is_hidden() {
     run("barrier").await;
 }
 
-/// A user at the HTTP door.
-struct Door {
-    gateway: Arc<Gateway>,
-    who: String,
-}
-
-/// What the gateway refused with: its code and its words.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Refused(String);
-
-#[async_trait::async_trait]
-impl AsyncDB for Door {
-    type Error = Refused;
-    type ColumnType = DefaultColumnType;
-
-    async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Refused> {
-        let answer = self.gateway.sql(&self.who, sql).await;
-        let body = answer.json();
-        if answer.status != 200 {
-            return Err(Refused(format!("{}: {}", word(&body["code"]), word(&body["detail"]))));
-        }
-        let types = body["columns"].as_array().unwrap().iter().map(|_| DefaultColumnType::Any).collect();
-        let rows = body["rows"].as_array().unwrap().iter();
-        Ok(DBOutput::Rows {
-            types,
-            rows: rows.map(|row| row.as_array().unwrap().iter().map(word).collect()).collect(),
-        })
-    }
-
-    async fn shutdown(&mut self) {}
-}
-
-fn word(value: &Value) -> String {
-    match value {
-        Value::Null => "NULL".to_owned(),
-        Value::String(text) if text.is_empty() => "(empty)".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
+/// Runs the file `name` at each door.
 async fn run(name: &str) {
+    for way in Way::ALL {
+        run_at(name, way).await;
+    }
+}
+
+async fn run_at(name: &str, way: Way) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/slt");
     let policy = std::fs::read_to_string(folder.join(format!("{name}.yaml"))).unwrap();
     let gateway = Arc::new(fixtures().await.with_policy(&policy).await);
@@ -106,12 +73,12 @@ async fn run(name: &str) {
         let runner = runners.entry(who.clone()).or_insert_with(|| {
             let (gateway, who) = (Arc::clone(&gateway), who.clone());
             Runner::new(move || {
-                let door = Door { gateway: Arc::clone(&gateway), who: who.clone() };
+                let door = Door { gateway: Arc::clone(&gateway), who: who.clone(), way };
                 async move { Ok(door) }
             })
         });
         ran += usize::from(matches!(record, Record::Query { .. } | Record::Statement { .. }));
-        runner.run_async(record).await.unwrap_or_else(|error| panic!("as {who}: {error}"));
+        runner.run_async(record).await.unwrap_or_else(|error| panic!("{way:?} as {who}: {error}"));
     }
     assert!(ran > 5, "{name}.slt has cases");
 }

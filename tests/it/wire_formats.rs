@@ -254,7 +254,8 @@ grants:
   - { to: "user:some", on: lab.types, permissions: [select], columns: { exclude: [money] }, rows: "id < 3" }
 "#;
 
-async fn laboratory() -> Gateway {
+/// A table of all types, and who sees all of it and who a part.
+pub async fn laboratory() -> Gateway {
     let gateway = with_parquet(Gateway::start().await, "lab.types", &batch(&columns())).await;
     gateway.with_policy(POLICY).await
 }
@@ -573,6 +574,7 @@ async fn program(folder: &Path) -> (tokio::process::Child, String) {
         .args(["serve", "--config"])
         .arg(folder.join("lakegate.toml"))
         .env("LAKEGATE__SERVER__HTTP", "127.0.0.1:0")
+        .env("LAKEGATE__SERVER__FLIGHT", "127.0.0.1:0")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)

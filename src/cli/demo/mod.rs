@@ -37,6 +37,9 @@ pub struct Args {
     /// Where to listen [default: what the folder's configuration says]
     #[arg(long, value_name = "ADDR")]
     http: Option<SocketAddr>,
+    /// Where to listen for Arrow Flight SQL [default: what the folder's configuration says]
+    #[arg(long, value_name = "ADDR")]
+    flight: Option<SocketAddr>,
 }
 
 /// Prepares the folder as far as it is not, and serves.
@@ -46,6 +49,7 @@ pub async fn run(args: Args, _config: Option<PathBuf>) -> Result<()> {
     if let Some(http) = args.http {
         config.server.http = http;
     }
+    config.server.flight = args.flight.or(config.server.flight);
     bring_in(&args.dir, args.scale, &config).await?;
     let app = App::build(config).await?;
     let applied = crate::app::policy::apply(

@@ -56,7 +56,12 @@ impl Command {
             Self::CreateView(view) => view.run(app, identity).await?,
             Self::DropView(view) => view.run(app, identity).await?,
         };
-        let status: ArrayRef = Arc::new(StringArray::from(vec![done]));
-        RecordBatch::try_from_iter([("status", status)]).map_err(Error::internal)
+        told(done)
     }
+}
+
+/// The answer of a command: what was done, in one row.
+pub(super) fn told(done: &str) -> Result<RecordBatch> {
+    let status: ArrayRef = Arc::new(StringArray::from(vec![done]));
+    RecordBatch::try_from_iter([("status", status)]).map_err(Error::internal)
 }

@@ -17,10 +17,10 @@ use std::future::{Future, IntoFuture};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use self::openapi::document;
+use super::listener::Listener;
 use crate::app::App;
 use crate::error::{Error, Result};
 
@@ -33,7 +33,7 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// and those that do not are cut off, which their clients see as a broken answer.
 pub async fn serve(
     app: Arc<App>,
-    listener: TcpListener,
+    listener: Listener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
     let (stopping, cut) = (CancellationToken::new(), CancellationToken::new());

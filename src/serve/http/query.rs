@@ -21,7 +21,7 @@ use super::extract::Object;
 use super::formats::{self, Format, Head};
 use crate::app::App;
 use crate::error::{Error, ErrorKind, Result};
-use crate::query::{self, Answer, Request};
+use crate::query::{self, Answer, Request, parameter};
 
 /// One statement.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -116,7 +116,7 @@ pub(super) async fn run_sql(
     let request = Request {
         query_id,
         sql: asked.sql,
-        params: asked.params,
+        params: parameter::all_from_json(&asked.params)?,
         database: asked.database,
         strict: asked.strict,
         max_rows,

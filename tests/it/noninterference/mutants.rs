@@ -20,6 +20,7 @@ use lakegate::query::authorize::Authorized;
 use lakegate::query::barrier::logical::Barrier;
 use lakegate::query::engine::CATALOG;
 use lakegate::query::fault::{self, OnGuardedRow};
+use lakegate::query::parameter::all_from_json;
 use lakegate::query::parse::Parsed;
 use lakegate::query::plan::Planned;
 use lakegate::query::rewrite::Guarded;
@@ -66,7 +67,8 @@ async fn answer(app: &Arc<App>, question: &Question, weakness: Weakness) -> Resu
     let names = authorized.tables().iter().map(|table| table.record.name.clone()).collect::<Vec<_>>();
     let guarded = Guarded::rewrite(app, authorized, Some("db")).await?;
     if weakness == Weakness::OpenExplain {
-        let planned = Planned::plan(guarded, &question.params, question.max_rows, true).await?;
+        let planned =
+            Planned::plan(guarded, &all_from_json(&question.params)?, question.max_rows, true).await?;
         let rows = planned.start()?.try_collect::<Vec<_>>().await.map_err(fault::translate)?;
         return Ok(told(&rows, question.ordered));
     }

@@ -30,7 +30,7 @@ pub fn request(question: &Question) -> Request {
     Request {
         query_id: Uuid::now_v7(),
         sql: question.sql.clone(),
-        params: question.params.clone(),
+        params: lakegate::query::parameter::all_from_json(&question.params).unwrap(),
         database: Some("db".to_owned()),
         strict: question.strict,
         max_rows: question.max_rows,

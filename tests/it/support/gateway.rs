@@ -13,9 +13,9 @@ use lakegate::cli::init::lay_out;
 use lakegate::config::Config;
 use lakegate::identity::LocalIssuer;
 use lakegate::policy::model::TableName;
+use lakegate::serve::listener::Listener;
 use lakegate::store::record::{Change, Database, Format};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 /// A running gateway; it stops when this is dropped.
@@ -23,6 +23,8 @@ pub struct Gateway {
     pub app: Arc<App>,
     pub folder: tempfile::TempDir,
     pub url: String,
+    /// Of Arrow Flight SQL.
+    pub flight: String,
     issuer: LocalIssuer,
     stop: CancellationToken,
     client: reqwest::Client,
@@ -50,15 +52,24 @@ impl Gateway {
         change(&mut config);
         let issuer = LocalIssuer::open(config.auth.signing_key.as_ref().unwrap()).unwrap();
         let app = App::build(config).await.unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let tls = app.config.server.tls.clone();
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let any = "127.0.0.1:0".parse().unwrap();
+        let listener = Listener::bind(any, tls.as_ref()).await.unwrap();
+        let url = format!("{scheme}://{}", listener.address());
         let stop = CancellationToken::new();
         let until = stop.clone();
         tokio::spawn(lakegate::serve::http::serve(Arc::clone(&app), listener, async move {
             until.cancelled().await
         }));
+        let listener = Listener::bind(any, tls.as_ref()).await.unwrap();
+        let flight = format!("{scheme}://{}", listener.address());
+        let until = stop.clone();
+        tokio::spawn(lakegate::serve::flight_sql::serve(Arc::clone(&app), listener, async move {
+            until.cancelled().await
+        }));
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(120)).build().unwrap();
-        Self { app, folder, url, issuer, stop, client }
+        Self { app, folder, url, flight, issuer, stop, client }
     }
 
     /// Registers `text` as a CSV table called `name`.

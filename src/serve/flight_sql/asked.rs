@@ -1,0 +1,120 @@
+//! A statement as tickets and handles carry it. What they hold is the client's own; it is read as if it came anew.
+
+use std::sync::Arc;
+
+use arrow_flight::FlightData;
+use arrow_flight::decode::FlightRecordBatchStream;
+use arrow_flight::error::FlightError;
+use arrow_ipc::reader::StreamReader;
+use arrow_ipc::writer::StreamWriter;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::common::ScalarValue;
+use futures::{Stream, StreamExt};
+use serde::{Deserialize, Serialize};
+use tonic::Status;
+use tonic::metadata::MetadataMap;
+use uuid::Uuid;
+
+use super::status::malformed;
+use crate::query::{Parameter, Request};
+
+/// A statement with how it is asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    sql: String,
+    database: Option<String>,
+    strict: bool,
+    max_rows: Option<u64>,
+    /// One row, as an Arrow stream in base64.
+    params: Option<String>,
+    /// By which its run can be cancelled.
+    pub run: Uuid,
+}
+
+impl Asked {
+    /// `sql` with what the headers say of it: `database` (or `schema`), `lakegate-strict`, `lakegate-max-rows`.
+    pub fn new(sql: String, headers: &MetadataMap) -> Result<Self, Status> {
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let strict = header("lakegate-strict").map(str::parse::<bool>).transpose();
+        let max_rows = header("lakegate-max-rows").map(str::parse::<u64>).transpose();
+        Ok(Self {
+            sql,
+            database: header("database")
+                .or(header("schema"))
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned),
+            strict: strict.map_err(|_| malformed("`lakegate-strict` is `true` or `false`"))?.unwrap_or(false),
+            max_rows: max_rows.map_err(|_| malformed("`lakegate-max-rows` is a number"))?,
+            params: None,
+            run: Uuid::now_v7(),
+        })
+    }
+
+    pub fn to_bytes(&self) -> Result<Bytes, Status> {
+        serde_json::to_vec(self).map(Bytes::from).map_err(|_| malformed("the statement cannot be kept"))
+    }
+
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Status> {
+        serde_json::from_slice(bytes)
+            .map_err(|_| malformed("this is no ticket and no handle of this gateway"))
+    }
+
+    /// The same statement with the one row of `parameters`.
+    pub async fn bound(
+        self,
+        parameters: impl Stream<Item = Result<FlightData, Status>> + Send + 'static,
+    ) -> Result<Self, Status> {
+        let parameters = parameters.map(|part| part.map_err(|status| FlightError::Tonic(Box::new(status))));
+        let mut batches = FlightRecordBatchStream::new_from_flight_data(parameters);
+        let mut row = None;
+        while let Some(batch) = batches.next().await {
+            let batch = batch.map_err(|_| malformed("the parameters are no Arrow stream"))?;
+            if batch.num_rows() > 1 || (batch.num_rows() == 1 && row.is_some()) {
+                return Err(malformed("a statement is run with one row of parameters at a time"));
+            }
+            row = row.or((batch.num_rows() == 1).then_some(batch));
+        }
+        let params = row.map(|row| written(&row)).transpose()?;
+        Ok(Self { params, ..self })
+    }
+
+    pub fn request(&self) -> Result<Request, Status> {
+        Ok(Request {
+            query_id: Uuid::now_v7(),
+            sql: self.sql.clone(),
+            params: self.params.as_deref().map(read).transpose()?.unwrap_or_default(),
+            database: self.database.clone(),
+            strict: self.strict,
+            max_rows: self.max_rows,
+            door: "flight_sql",
+        })
+    }
+
+    /// The same as a run of its own.
+    pub fn anew(self) -> Self {
+        Self { run: Uuid::now_v7(), ..self }
+    }
+}
+
+fn written(row: &RecordBatch) -> Result<String, Status> {
+    let unusable = |_| malformed("the parameters cannot be kept");
+    let mut writer = StreamWriter::try_new(Vec::new(), &row.schema()).map_err(unusable)?;
+    writer.write(row).map_err(unusable)?;
+    Ok(BASE64_STANDARD.encode(writer.into_inner().map_err(unusable)?))
+}
+
+fn read(params: &str) -> Result<Vec<Parameter>, Status> {
+    let unusable = || malformed("the parameters of this handle do not read");
+    let bytes = BASE64_STANDARD.decode(params).map_err(|_| unusable())?;
+    let mut reader = StreamReader::try_new(bytes.as_slice(), None).map_err(|_| unusable())?;
+    let row = reader.next().ok_or_else(unusable)?.map_err(|_| unusable())?;
+    if row.num_rows() != 1 {
+        return Err(unusable());
+    }
+    let values = row.columns().iter().map(|column| ScalarValue::try_from_array(&Arc::clone(column), 0));
+    values.collect::<Result<Vec<_>, _>>().map_err(|_| unusable())
+}
