@@ -1,5 +1,7 @@
 //! `lakegate serve`: the gateway on its doors, until it is asked to stop.
 
+use std::fmt;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,11 +30,11 @@ pub async fn listen(app: Arc<App>, ready: impl FnOnce(SocketAddr)) -> Result<()>
     let tls = app.config.server.tls.as_ref();
     let http = Listener::bind(app.config.server.http, tls).await?;
     let address = http.address();
-    println!("listening on {address}");
+    say(format_args!("listening on {address}"));
     let flight = match app.config.server.flight {
         Some(address) => {
             let listener = Listener::bind(address, tls).await?;
-            println!("listening on {} for Arrow Flight SQL", listener.address());
+            say(format_args!("listening on {} for Arrow Flight SQL", listener.address()));
             Some(listener)
         }
         None => None,
@@ -58,6 +60,11 @@ pub async fn listen(app: Arc<App>, ready: impl FnOnce(SocketAddr)) -> Result<()>
         tokio::join!(async { ended(serve_http.await) }, async { ended(serve_flight.await) });
     app.audit.flush().await;
     of_http.and(of_flight)
+}
+
+/// Whoever started the gateway may have stopped listening to it.
+fn say(words: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stdout(), "{words}");
 }
 
 async fn asked_to_stop() {

@@ -2,6 +2,8 @@
 
 use arrow::array::{AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Int64Type};
+use arrow::ipc::CompressionType;
+use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::client::FlightSqlServiceClient;
 use arrow_flight::sql::{CommandGetDbSchemas, CommandGetTables, ProstMessageExt, TicketStatementQuery};
@@ -300,4 +302,44 @@ async fn every_call_that_names_a_table_leaves_its_record() {
     };
     assert_eq!(verdicts("eve").await, ["prepare denied 0"]);
     assert_eq!(verdicts("bo").await, ["query allowed 2", "prepare allowed 0"]);
+}
+
+/// Sizes that a client writes down are not taken at their word.
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_that_claim_to_be_large_are_refused() {
+    let gateway = gateway().await;
+    let mut ana = client(&gateway, "ana").await;
+    let words: arrow::array::ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(1 << 20)]));
+    let row = RecordBatch::try_from_iter([("$1", words)]).unwrap();
+    let stream = |compression| {
+        let options = IpcWriteOptions::default().try_with_compression(compression).unwrap();
+        let mut writer = StreamWriter::try_new_with_options(Vec::new(), &row.schema(), options).unwrap();
+        writer.write(&row).unwrap();
+        writer.into_inner().unwrap()
+    };
+    let (plain, small) = (stream(None), stream(Some(CompressionType::LZ4_FRAME)));
+    assert!(small.len() < plain.len() / 10);
+    let ticket = |params: &[u8]| {
+        let params = BASE64_STANDARD.encode(params);
+        let handle = serde_json::json!({
+            "sql": "SELECT length($1) AS n", "database": null, "strict": false, "max_rows": null, "params": params,
+            "run": "00000000-0000-0000-0000-000000000000",
+        });
+        let ticket = TicketStatementQuery { statement_handle: handle.to_string().into() };
+        Ticket::new(ticket.as_any().encode_to_vec())
+    };
+    let rows = ana.do_get(ticket(&plain)).await.unwrap().try_collect::<Vec<_>>().await.unwrap();
+    assert_eq!(rows[0].num_rows(), 1, "one that is honest is read");
+    let mut refused = vec![small, plain[..plain.len() / 2].to_vec(), vec![0xff; 64], Vec::new()];
+    // Every number of the description in turn claims to be huge.
+    for at in (0..400.min(plain.len() - 8)).step_by(4) {
+        let mut claims = plain[..plain.len().min(4000)].to_vec();
+        claims[at..at + 4].copy_from_slice(&[0xff, 0xff, 0xff, 0x7f]);
+        refused.push(claims);
+    }
+    for params in refused {
+        let error = ana.do_get(ticket(&params)).await.map(|_| ()).unwrap_err();
+        assert_eq!(as_status(&error).code(), Code::InvalidArgument, "{error}");
+    }
+    assert_eq!(ask(&mut ana, "SELECT 1").await.unwrap().num_rows(), 1, "the door goes on");
 }

@@ -591,6 +591,7 @@ async fn program(folder: &Path) -> (tokio::process::Child, String) {
         if let Some((_, address)) = line.split_once("listening on ") {
             let address = address.trim().trim_start_matches("http://").to_owned();
             tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+            tokio::spawn(async move { while let Ok(Some(_)) = outs.next_line().await {} });
             return (server, format!("http://{address}"));
         }
     }

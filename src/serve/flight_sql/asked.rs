@@ -1,23 +1,16 @@
 //! A statement as tickets and handles carry it. What they hold is the client's own; it is read as if it came anew.
 
-use std::sync::Arc;
-
 use arrow_flight::FlightData;
-use arrow_flight::decode::FlightRecordBatchStream;
-use arrow_flight::error::FlightError;
-use arrow_ipc::reader::StreamReader;
-use arrow_ipc::writer::StreamWriter;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use datafusion::arrow::array::RecordBatch;
-use datafusion::common::ScalarValue;
-use futures::{Stream, StreamExt};
+use futures::Stream;
 use serde::{Deserialize, Serialize};
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 use uuid::Uuid;
 
+use super::parameters::{received, values};
 use super::status::malformed;
 use crate::query::{Parameter, Request};
 
@@ -68,17 +61,7 @@ impl Asked {
         self,
         parameters: impl Stream<Item = Result<FlightData, Status>> + Send + 'static,
     ) -> Result<Self, Status> {
-        let parameters = parameters.map(|part| part.map_err(|status| FlightError::Tonic(Box::new(status))));
-        let mut batches = FlightRecordBatchStream::new_from_flight_data(parameters);
-        let mut row = None;
-        while let Some(batch) = batches.next().await {
-            let batch = batch.map_err(|_| malformed("the parameters are no Arrow stream"))?;
-            if batch.num_rows() > 1 || (batch.num_rows() == 1 && row.is_some()) {
-                return Err(malformed("a statement is run with one row of parameters at a time"));
-            }
-            row = row.or((batch.num_rows() == 1).then_some(batch));
-        }
-        let params = row.map(|row| written(&row)).transpose()?;
+        let params = received(parameters).await?.map(|row| BASE64_STANDARD.encode(row));
         Ok(Self { params, ..self })
     }
 
@@ -86,7 +69,7 @@ impl Asked {
         Ok(Request {
             query_id: Uuid::now_v7(),
             sql: self.sql.clone(),
-            params: self.params.as_deref().map(read).transpose()?.unwrap_or_default(),
+            params: self.params.as_deref().map(kept).transpose()?.unwrap_or_default(),
             database: self.database.clone(),
             strict: self.strict,
             max_rows: self.max_rows,
@@ -100,21 +83,7 @@ impl Asked {
     }
 }
 
-fn written(row: &RecordBatch) -> Result<String, Status> {
-    let unusable = |_| malformed("the parameters cannot be kept");
-    let mut writer = StreamWriter::try_new(Vec::new(), &row.schema()).map_err(unusable)?;
-    writer.write(row).map_err(unusable)?;
-    Ok(BASE64_STANDARD.encode(writer.into_inner().map_err(unusable)?))
-}
-
-fn read(params: &str) -> Result<Vec<Parameter>, Status> {
-    let unusable = || malformed("the parameters of this handle do not read");
-    let bytes = BASE64_STANDARD.decode(params).map_err(|_| unusable())?;
-    let mut reader = StreamReader::try_new(bytes.as_slice(), None).map_err(|_| unusable())?;
-    let row = reader.next().ok_or_else(unusable)?.map_err(|_| unusable())?;
-    if row.num_rows() != 1 {
-        return Err(unusable());
-    }
-    let values = row.columns().iter().map(|column| ScalarValue::try_from_array(&Arc::clone(column), 0));
-    values.collect::<Result<Vec<_>, _>>().map_err(|_| unusable())
+fn kept(params: &str) -> Result<Vec<Parameter>, Status> {
+    let bytes = BASE64_STANDARD.decode(params);
+    values(&bytes.map_err(|_| malformed("the parameters of this handle do not read"))?)
 }

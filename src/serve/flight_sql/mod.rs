@@ -8,6 +8,7 @@ mod asked;
 mod caller;
 mod catalog;
 mod information;
+mod parameters;
 mod plain;
 mod running;
 mod service;
