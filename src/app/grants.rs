@@ -1,6 +1,6 @@
 //! Granting: by administrators, and by those who hold a grant that may be passed on.
 
-use arrow_schema::{Schema, SchemaRef};
+use arrow_schema::Schema;
 use datafusion::common::DFSchema;
 use uuid::Uuid;
 
@@ -8,12 +8,12 @@ use super::rules::has_path;
 use super::{App, Governance};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::decide::Asker;
-use crate::policy::decision::{Cell, ColumnDecision, ColumnShape, Decision, Verdict};
+use crate::policy::decision::{Cell, ColumnDecision, ColumnShape, Verdict};
 use crate::policy::delegate::may_pass_on;
 use crate::policy::grant::GrantSpec;
-use crate::policy::model::{Columns, Grant, TableName, Target};
+use crate::policy::model::{Columns, Grant, Target};
 use crate::policy::principal::Identity;
-use crate::query::authorize::{asker, decide_on, decide_on_view, pruned, shapes};
+use crate::query::authorize::{asker, decide_named, pruned, shapes};
 use crate::query::expression::{self, Reader, implies};
 use crate::query::parse::no_such_table;
 use crate::store::record::Change;
@@ -65,7 +65,7 @@ fn refuse_more_than_held(app: &App, identity: &Identity, asker: &Asker, wanted: 
     }
     // Whoever cannot see the table does not learn from this that it is there.
     if let Target::Table(name) = &wanted.on {
-        let seen = decided(asker, name, &governance).map(|(decision, _)| decision.verdict);
+        let seen = decide_named(asker, name, &governance).map(|(decision, _)| decision.verdict);
         if seen.unwrap_or(Verdict::NotFound) == Verdict::NotFound {
             return Err(no_such_table(&name.to_string()));
         }
@@ -101,7 +101,7 @@ fn refuse_what_is_not_seen(
             )),
         };
     };
-    let Some((decision, schema)) = decided(asker, table, governance) else { return Ok(()) };
+    let Some((decision, schema)) = decide_named(asker, table, governance) else { return Ok(()) };
     if let Columns::Include(paths) | Columns::Exclude(paths) = &wanted.columns {
         let seen = shapes(&pruned(schema.fields(), &decision.describe).into());
         let is_known = |path: &String| has_path(&seen, path) || held.iter().any(|grant| names(grant, path));
@@ -120,18 +120,6 @@ fn refuse_what_is_not_seen(
         let text = format!("a row rule of your own may use the columns that you see as they are: {reason}");
         Error::new(ErrorKind::PermissionDenied, text)
     })
-}
-
-fn decided<'g>(
-    asker: &Asker,
-    name: &TableName,
-    governance: &'g Governance,
-) -> Option<(Decision, &'g SchemaRef)> {
-    if let Some(table) = governance.state.tables.get(name) {
-        return Some((decide_on(asker, &table.value, governance), &table.value.schema));
-    }
-    let view = &governance.state.views.get(name)?.value;
-    Some((decide_on_view(asker, view, governance), &view.schema))
 }
 
 fn names(grant: &Grant, path: &str) -> bool {

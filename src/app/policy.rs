@@ -6,12 +6,13 @@ mod lint;
 mod trial;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub use self::impact::{Affected, Effect, Impact, impact};
 pub use self::lint::lint;
 pub use self::trial::{Outcome, test};
-use super::App;
 use super::rules::{self, Names};
+use super::{App, Governance};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::export;
 use crate::policy::file::{Desired, merge, parse};
@@ -33,7 +34,8 @@ pub struct Applied {
 /// What files say against one policy version, judged and ready to be made.
 #[derive(Debug)]
 pub struct Prepared {
-    pub state: State,
+    /// What the files were compared with.
+    pub governance: Arc<Governance>,
     pub desired: Desired,
     pub edits: Vec<Edit>,
     pub changes: Vec<Change>,
@@ -45,11 +47,12 @@ pub async fn apply(app: &App, actor: &str, files: &[File], prune: bool) -> Resul
     loop {
         let prepared = prepare(app, files, prune).await?;
         let lines = prepared.edits.iter().map(ToString::to_string).collect();
-        match app.commit_if(actor, prepared.state.version, prepared.changes).await {
-            Ok(version) => return Ok(Applied { version, edits: lines }),
+        let version = prepared.governance.state.version;
+        match app.commit_if(actor, version, prepared.changes).await {
+            Ok(made) => return Ok(Applied { version: made, edits: lines }),
             Err(error) if error.kind() == ErrorKind::Conflict => {
                 app.refresh().await?;
-                if app.state().state.version == prepared.state.version {
+                if app.state().state.version == version {
                     return Err(error);
                 }
             }
@@ -62,16 +65,14 @@ pub async fn apply(app: &App, actor: &str, files: &[File], prune: bool) -> Resul
 pub async fn prepare(app: &App, files: &[File], prune: bool) -> Result<Prepared> {
     app.refresh().await?;
     let governance = app.state();
-    let state = governance.state.clone();
+    let state = &governance.state;
     let parsed = files.iter().map(|(name, text)| parse(name, text)).collect::<Result<Vec<_>, _>>();
     let desired = parsed.and_then(merge).map_err(Error::from)?;
-    let databases =
-        state.databases.iter().map(|(name, it)| (name.clone(), it.value.comment.clone())).collect();
-    let edits = plan(&desired, &state.policy(), &databases, prune)?;
-    let changes = change::changes(&edits, &state);
+    let edits = plan(&desired, &state.policy(), &databases(state), prune)?;
+    let changes = change::changes(&edits, state);
     rules::check(app, &governance, &changes, Names::MayCome)
         .map_err(|wrong| change::placed(wrong, &changes, &desired))?;
-    Ok(Prepared { state, desired, edits, changes })
+    Ok(Prepared { governance, desired, edits, changes })
 }
 
 /// What the store holds, as a policy file.

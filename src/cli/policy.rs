@@ -87,7 +87,7 @@ async fn plan(PlanArgs { files, impact }: &PlanArgs, config: Option<PathBuf>) ->
         impact.lines().iter().for_each(|line| println!("{line}"));
         eprintln!("{} queries decided again, {} of them left out", impact.queries, impact.left_out);
     }
-    eprintln!("{} changes to policy version {}", prepared.edits.len(), prepared.state.version);
+    eprintln!("{} changes to policy version {}", prepared.edits.len(), prepared.governance.state.version);
     Ok(if prepared.edits.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) })
 }
 

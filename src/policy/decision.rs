@@ -185,6 +185,35 @@ pub fn walk(columns: &[ColumnDecision], prefix: &str, visit: &mut impl FnMut(&st
     }
 }
 
+/// Every column of `shapes` that has no fields, and every field of the others, by its path and in table order, with the
+/// one of `columns` that stands for it: itself, or a struct around it that is given whole.
+pub fn by_leaf<'c>(
+    shapes: &[ColumnShape],
+    columns: &'c [ColumnDecision],
+) -> Vec<(String, Option<&'c ColumnDecision>)> {
+    fn collect<'c>(
+        shapes: &[ColumnShape],
+        prefix: &str,
+        find: &dyn Fn(&str) -> Option<&'c ColumnDecision>,
+        found: &mut Vec<(String, Option<&'c ColumnDecision>)>,
+    ) {
+        for shape in shapes {
+            let (path, column) = (join(prefix, &shape.name), find(&shape.name));
+            let inside = |name: &str| match column {
+                Some(whole) if whole.fields.is_empty() => Some(whole),
+                _ => column?.fields.iter().find(|field| field.name == name),
+            };
+            match shape.fields.as_slice() {
+                [] => found.push((path, column)),
+                fields => collect(fields, &path, &inside, found),
+            }
+        }
+    }
+    let mut found = Vec::new();
+    collect(shapes, "", &|name| columns.iter().find(|column| column.name == name), &mut found);
+    found
+}
+
 /// The path of `name` inside `prefix`.
 pub fn join(prefix: &str, name: &str) -> String {
     if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }

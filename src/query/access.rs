@@ -12,7 +12,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
 use serde::Serialize;
 
-use super::authorize::{asker, decide_on, decide_on_view, shapes};
+use super::authorize::{asker, decide_named, shapes};
 use super::fault;
 use super::parse::{INFORMATION_SCHEMA, Parsed};
 use super::plan::columns_read;
@@ -20,7 +20,7 @@ use super::refuse_too_long;
 use crate::app::{App, Governance};
 use crate::error::{Error, Result};
 use crate::policy::decide::Asker;
-use crate::policy::decision::{AppliedMask, Cell, ColumnShape, Decision, Rows, Verdict, join, walk};
+use crate::policy::decision::{AppliedMask, Cell, ColumnShape, Decision, Rows, Verdict, by_leaf, walk};
 use crate::policy::grant::GrantSpec;
 use crate::policy::model::TableName;
 use crate::policy::principal::Identity;
@@ -121,12 +121,9 @@ fn explain_table(app: &App, identity: &Identity, name: &TableName, full: bool) -
 }
 
 fn table_access(asker: &Asker, name: &TableName, governance: &Governance, full: bool) -> TableAccess {
-    let of_table = governance.state.tables.get(name).map(|table| &table.value);
-    let of_view = governance.state.views.get(name).map(|view| &view.value);
-    let (decision, columns) = match (of_table, of_view) {
-        (Some(table), _) => (decide_on(asker, table, governance), shapes(table.schema.fields())),
-        (None, Some(view)) => (decide_on_view(asker, view, governance), shapes(view.schema.fields())),
-        (None, None) => (Decision::not_found(), Vec::new()),
+    let (decision, columns) = match decide_named(asker, name, governance) {
+        Some((decision, schema)) => (decision, shapes(schema.fields())),
+        None => (Decision::not_found(), Vec::new()),
     };
     told(name, &decision, full.then(|| rules(&decision, &columns, governance)))
 }
@@ -172,9 +169,7 @@ fn rules(decision: &Decision, columns: &[ColumnShape], governance: &Governance) 
     if let (Rows::AnyOf(rows), Verdict::Select) = (&decision.rows, decision.verdict) {
         rules.rows.clone_from(rows);
     }
-    let mut visible = BTreeSet::new();
     walk(&decision.columns, "", &mut |path, column| {
-        visible.insert(path.to_owned());
         if let Cell::When(rows) = &column.cell {
             rules.cells.insert(path.to_owned(), rows.clone());
         }
@@ -182,7 +177,8 @@ fn rules(decision: &Decision, columns: &[ColumnShape], governance: &Governance) 
             rules.masks.insert(path.to_owned(), mask_text(applied));
         }
     });
-    hidden(columns, "", &visible, &mut rules.hidden_columns);
+    let leaves = by_leaf(columns, &decision.columns).into_iter();
+    rules.hidden_columns = leaves.filter(|(_, column)| column.is_none()).map(|(path, _)| path).collect();
     rules
 }
 
@@ -192,18 +188,6 @@ fn mask_text(applied: &AppliedMask) -> String {
         named => named.name().to_owned(),
     };
     format!("{mask}, by {}", applied.restriction)
-}
-
-/// The columns, or fields of structs, that are not among `visible`, by themselves or by what is around them.
-fn hidden(columns: &[ColumnShape], prefix: &str, visible: &BTreeSet<String>, found: &mut Vec<String>) {
-    for column in columns {
-        let path = join(prefix, &column.name);
-        match column.fields.as_slice() {
-            _ if visible.contains(&path) => {}
-            [] => found.push(path),
-            fields => hidden(fields, &path, visible, found),
-        }
-    }
 }
 
 /// The grant that is missing: on the columns that the query uses and that are not visible, when these are known.
@@ -236,10 +220,7 @@ async fn columns_used(
 ) -> Result<BTreeMap<TableName, BTreeSet<String>>> {
     let mut tables: BTreeMap<TableName, Arc<dyn TableProvider>> = BTreeMap::new();
     for name in parsed.tables() {
-        let of_table = governance.state.tables.get(name).map(|table| &table.value.schema);
-        if let Some(schema) =
-            of_table.or_else(|| governance.state.views.get(name).map(|view| &view.value.schema))
-        {
+        if let Some(schema) = governance.state.schema_of(name) {
             tables.insert(name.clone(), Arc::new(EmptyTable::new(Arc::clone(schema))));
         }
     }

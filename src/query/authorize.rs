@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, FieldRef, Fields};
+use arrow_schema::{DataType, Field, FieldRef, Fields, SchemaRef};
 use chrono::Utc;
 
 use super::parse::{INFORMATION_SCHEMA, Parsed, no_such_table};
@@ -84,12 +84,9 @@ impl Authorized {
 
     /// The columns of each table and view that may be known, for planning without reading.
     pub fn visible_fields(&self) -> impl Iterator<Item = (TableName, Vec<FieldRef>)> {
-        let schema = |name: &TableName| {
-            let of_table = self.governance.state.tables.get(name).map(|table| &table.value.schema);
-            of_table.or_else(|| self.governance.state.views.get(name).map(|view| &view.value.schema))
-        };
         self.decisions().filter_map(move |(name, decision)| {
-            Some((name.clone(), pruned(schema(name)?.fields(), &decision.describe)))
+            let schema = self.governance.state.schema_of(name)?;
+            Some((name.clone(), pruned(schema.fields(), &decision.describe)))
         })
     }
 
@@ -164,13 +161,8 @@ impl Found<'_> {
     }
 
     fn refuse_undescribed(&self, name: &TableName) -> Result<()> {
-        let of_table = self.governance.state.tables.get(name);
-        let decision =
-            of_table.map(|record| decide_on(self.asker, &record.value, self.governance)).or_else(|| {
-                let view = self.governance.state.views.get(name)?;
-                Some(decide_on_view(self.asker, &view.value, self.governance))
-            });
-        match decision.is_some_and(|decision| !decision.describe.is_empty()) {
+        let decided = decide_named(self.asker, name, self.governance);
+        match decided.is_some_and(|(decision, _)| !decision.describe.is_empty()) {
             true => Ok(()),
             false => Err(no_such_table(&name.to_string())),
         }
@@ -191,6 +183,16 @@ fn refuse_unreadable(name: &TableName, decision: &Decision) -> Result<()> {
 /// `identity` as the policy in `governance` sees it now.
 pub fn asker(identity: &Identity, governance: &Governance, describes_all: bool) -> Asker {
     Asker::new(identity, &governance.index, Utc::now(), describes_all)
+}
+
+/// The decision of the policy in `governance` on the table or view `name`, and its columns; none when there is neither.
+pub fn decide_named<'g>(
+    asker: &Asker,
+    name: &TableName,
+    governance: &'g Governance,
+) -> Option<(Decision, &'g SchemaRef)> {
+    let schema = governance.state.schema_of(name)?;
+    Some((decide(asker, name, &shapes(schema.fields()), &governance.index), schema))
 }
 
 /// The decision of the policy in `governance` on `record`.

@@ -14,7 +14,7 @@ use super::parse::no_such_table;
 use crate::app::Governance;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::decide::{Asker, decide};
-use crate::policy::decision::{Cell, ColumnDecision, ColumnShape, Decision, Verdict, join, walk};
+use crate::policy::decision::{Cell, ColumnDecision, ColumnShape, Decision, Verdict, by_leaf};
 use crate::policy::model::TableName;
 use crate::policy::principal::Principal;
 
@@ -55,18 +55,17 @@ pub struct Matrix {
     table: TableName,
     shapes: Vec<ColumnShape>,
     paths: Vec<String>,
-    narrowed: bool,
+    /// The one column that is asked about.
+    column: Option<String>,
     now: DateTime<Utc>,
 }
 
 impl Matrix {
     /// Of `table`; with `column`, of that column alone, or of the fields inside it.
     pub fn new(governance: Arc<Governance>, table: TableName, column: Option<&str>) -> Result<Self> {
-        let of_table = governance.state.tables.get(&table).map(|table| &table.value.schema);
-        let schema = of_table.or_else(|| governance.state.views.get(&table).map(|view| &view.value.schema));
+        let schema = governance.state.schema_of(&table);
         let shapes = shapes(schema.ok_or_else(|| no_such_table(&table.to_string()))?.fields());
-        let mut paths = Vec::new();
-        leaves(&shapes, "", &mut paths);
+        let mut paths = by_leaf(&shapes, &[]).into_iter().map(|(path, _)| path).collect::<Vec<_>>();
         if let Some(column) = column {
             paths.retain(|path| is_at_or_inside(path, column));
             if paths.is_empty() {
@@ -74,7 +73,7 @@ impl Matrix {
                 return Err(Error::new(ErrorKind::ColumnNotFound, text));
             }
         }
-        Ok(Self { governance, table, shapes, paths, narrowed: column.is_some(), now: Utc::now() })
+        Ok(Self { governance, table, shapes, paths, column: column.map(str::to_owned), now: Utc::now() })
     }
 
     /// The columns, in table order, the fields of a struct by their paths.
@@ -110,7 +109,7 @@ impl Matrix {
         let asker = Asker { principals, now: self.now, describes_all: false };
         let decision = decide(&asker, &self.table, &self.shapes, index);
         let access = self.access(&decision);
-        if self.narrowed && access.values().all(|sight| *sight == Sight::None) {
+        if self.column.is_some() && access.values().all(|sight| *sight == Sight::None) {
             return None;
         }
         let is_readable = decision.verdict == Verdict::Select;
@@ -125,18 +124,15 @@ impl Matrix {
     }
 
     fn access(&self, decision: &Decision) -> BTreeMap<String, Sight> {
-        let mut visible = Vec::new();
-        if decision.verdict == Verdict::Select {
-            walk(&decision.columns, "", &mut |path, column| {
-                visible.push((path.to_owned(), sight(column, decision)));
-            });
-        }
-        // A struct that is given whole is named once, for all that is inside it.
-        let of = |path: &String| {
-            let around = visible.iter().find(|(outer, _)| is_at_or_inside(path, outer));
-            around.map_or(Sight::None, |(_, sight)| *sight)
+        let columns = match decision.verdict {
+            Verdict::Select => decision.columns.as_slice(),
+            Verdict::DescribeOnly | Verdict::NotFound => &[],
         };
-        self.paths.iter().map(|path| (path.clone(), of(path))).collect()
+        let of =
+            |column: Option<&ColumnDecision>| column.map_or(Sight::None, |column| sight(column, decision));
+        let all = by_leaf(&self.shapes, columns).into_iter().map(|(path, column)| (path, of(column)));
+        let is_asked = |path: &str| self.column.as_ref().is_none_or(|column| is_at_or_inside(path, column));
+        all.filter(|(path, _)| is_asked(path)).collect()
     }
 }
 
@@ -146,16 +142,6 @@ fn sight(column: &ColumnDecision, decision: &Decision) -> Sight {
         (None, Cell::When(_)) => Sight::Nulled,
         (None, Cell::Always) if decision.filters_rows() => Sight::Filtered,
         (None, Cell::Always) => Sight::Full,
-    }
-}
-
-fn leaves(shapes: &[ColumnShape], prefix: &str, found: &mut Vec<String>) {
-    for shape in shapes {
-        let path = join(prefix, &shape.name);
-        match shape.fields.as_slice() {
-            [] => found.push(path),
-            fields => leaves(fields, &path, found),
-        }
     }
 }
 

@@ -10,7 +10,7 @@ use arrow_schema::Schema;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
 
-use super::authorize::{Authorized, asker, decide_on, decide_on_view, pruned, shapes};
+use super::authorize::{Authorized, asker, decide_named, pruned, shapes};
 use super::fault;
 use super::parse::{INFORMATION_SCHEMA, Parsed};
 use crate::app::{App, Governance};
@@ -44,17 +44,9 @@ pub async fn replay(app: &App, governance: &Arc<Governance>, recorded: &Recorded
     let asker = asker(identity, governance, *administers);
     let mut decisions = BTreeMap::new();
     let mut decide = |name: &TableName| {
-        let state = &governance.state;
-        let decided = match (state.tables.get(name), state.views.get(name)) {
-            (Some(table), _) => {
-                (shapes(table.value.schema.fields()), decide_on(&asker, &table.value, governance))
-            }
-            (None, Some(view)) => {
-                (shapes(view.value.schema.fields()), decide_on_view(&asker, &view.value, governance))
-            }
-            (None, None) => return,
-        };
-        decisions.insert(name.clone(), decided);
+        if let Some((decision, schema)) = decide_named(&asker, name, governance) {
+            decisions.insert(name.clone(), (shapes(schema.fields()), decision));
+        }
     };
     parsed.tables().iter().filter(|name| name.database != INFORMATION_SCHEMA).for_each(&mut decide);
     let refused =
@@ -71,9 +63,7 @@ pub async fn replay(app: &App, governance: &Arc<Governance>, recorded: &Recorded
 async fn plan(app: &App, governance: &Governance, authorized: Authorized) -> Result<()> {
     let mut tables: BTreeMap<TableName, Arc<dyn TableProvider>> = BTreeMap::new();
     for (name, decision) in authorized.decisions() {
-        let of_table = governance.state.tables.get(name).map(|table| &table.value.schema);
-        let schema = of_table.or_else(|| governance.state.views.get(name).map(|view| &view.value.schema));
-        let Some(schema) = schema else { continue };
+        let Some(schema) = governance.state.schema_of(name) else { continue };
         let fields = pruned(schema.fields(), &decision.readable());
         tables.insert(name.clone(), Arc::new(EmptyTable::new(Arc::new(Schema::new(fields)))));
     }

@@ -144,6 +144,12 @@ impl<T> Versioned<T> {
 }
 
 impl State {
+    /// The columns of the table or view `name`.
+    pub fn schema_of(&self, name: &TableName) -> Option<&SchemaRef> {
+        let of_table = self.tables.get(name).map(|table| &table.value.schema);
+        of_table.or_else(|| self.views.get(name).map(|view| &view.value.schema))
+    }
+
     /// The rules alone, as the decision reads them.
     pub fn policy(&self) -> PolicySet {
         let grants = self.grants.values().map(|grant| Grant::clone(&grant.value)).collect();

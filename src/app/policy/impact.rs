@@ -7,10 +7,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::Prepared;
-use crate::app::{App, Governance};
+use crate::app::App;
 use crate::audit::event::AskedAs;
 use crate::error::{Error, Result};
-use crate::policy::decision::{Cell, ColumnDecision, ColumnShape, Decision, Rows, Verdict, join, walk};
+use crate::policy::decision::{Cell, ColumnDecision, ColumnShape, Decision, Rows, Verdict, by_leaf};
 use crate::policy::model::TableName;
 use crate::policy::principal::Identity;
 use crate::policy::restriction::Mask;
@@ -68,15 +68,15 @@ type Asked = (String, AskedAs, String);
 
 /// Decides every query of the last `time` again: as things are, and as they would be with `prepared` in force.
 pub async fn impact(app: &App, prepared: &Prepared, time: Duration) -> Result<Impact> {
-    let before = Arc::new(Governance::of(prepared.state.clone()));
-    let after = Arc::new(before.after(prepared.state.version.saturating_add(1), &prepared.changes));
+    let before = &prepared.governance;
+    let after = Arc::new(before.after(before.state.version.saturating_add(1), &prepared.changes));
     let mut impact = Impact::default();
     let mut effects = BTreeSet::new();
     for ((user, asked_as, sql), (times, last)) in recorded(app, time, &mut impact).await? {
         let identity = Arc::new(Identity { user, groups: asked_as.groups, attributes: BTreeMap::new() });
         let administers = app.is_administrator(&identity);
         let query = Recorded { identity, administers, sql, database: asked_as.database };
-        let (Some(old), Some(new)) = (replay(app, &before, &query).await, replay(app, &after, &query).await)
+        let (Some(old), Some(new)) = (replay(app, before, &query).await, replay(app, &after, &query).await)
         else {
             continue;
         };
@@ -188,25 +188,8 @@ fn effect(
 
 /// What each visible column shows, the fields of a struct one by one.
 fn shown(shapes: &[ColumnShape], decision: &Decision) -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
-    walk(&decision.columns, "", &mut |path, column| {
-        let shape = path.split('.').try_fold((shapes, None), |(shapes, _), name| {
-            let shape = shapes.iter().find(|shape| shape.name == name)?;
-            Some((shape.fields.as_slice(), Some(shape)))
-        });
-        leaves(path, shape.and_then(|(_, shape)| shape), &value(column), &mut found);
-    });
-    found
-}
-
-fn leaves(path: &str, shape: Option<&ColumnShape>, value: &str, found: &mut BTreeMap<String, String>) {
-    let fields = shape.map_or(&[][..], |shape| shape.fields.as_slice());
-    if fields.is_empty() {
-        found.insert(path.to_owned(), value.to_owned());
-    }
-    for field in fields {
-        leaves(&join(path, &field.name), Some(field), value, found);
-    }
+    let all = by_leaf(shapes, &decision.columns).into_iter();
+    all.filter_map(|(path, column)| Some((path, value(column?)))).collect()
 }
 
 fn value(column: &ColumnDecision) -> String {

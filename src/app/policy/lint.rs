@@ -13,7 +13,7 @@ use crate::query::authorize::shapes;
 /// What is worth a look in the policy as it would be with `files` applied; without any, as it is.
 pub async fn lint(app: &App, files: &[File], prune: bool) -> Result<Vec<Finding>> {
     let prepared = prepare(app, files, prune && !files.is_empty()).await?;
-    let state = prepared.state.after(&prepared.changes);
+    let state = prepared.governance.state.after(&prepared.changes);
     let tables = state.tables.iter().map(|(name, table)| (name.clone(), shapes(table.value.schema.fields())));
     let views = state.views.iter().map(|(name, view)| (name.clone(), shapes(view.value.schema.fields())));
     let (policy, tables) = (state.policy(), tables.chain(views).collect());

@@ -33,7 +33,7 @@ pub async fn test(app: &App, actor: &str, files: &[File], prune: bool) -> Result
     let state = State {
         // One that no store has: nothing that is kept by version can be taken for the trial's.
         version: -Utc::now().timestamp_micros(),
-        ..prepared.state.after(&prepared.changes)
+        ..prepared.governance.state.after(&prepared.changes)
     };
     let trial = app.trial(state, audit_as(app, actor));
     let tests = prepared.desired.tests;

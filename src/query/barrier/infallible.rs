@@ -13,7 +13,7 @@ use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Case, Expr, ExprSchemable, LogicalPlan, Operator};
 
-use super::leakproof::{is_simple, is_text};
+use super::leakproof::{is_comparison, is_simple, is_text};
 use super::logical::Barrier;
 
 /// Aggregates that have a value for all rows that their arguments have one for.
@@ -196,14 +196,7 @@ impl Judge<'_> {
         let BinaryExpr { left, op, right } = binary;
         match op {
             Operator::And | Operator::Or => self.passes(left) && self.passes(right),
-            Operator::Eq
-            | Operator::NotEq
-            | Operator::Lt
-            | Operator::LtEq
-            | Operator::Gt
-            | Operator::GtEq
-            | Operator::IsDistinctFrom
-            | Operator::IsNotDistinctFrom => {
+            op if is_comparison(*op) => {
                 self.is_simple(left) && self.is_simple(right) && self.are_alike(left, right)
             }
             Operator::Plus | Operator::Minus | Operator::Multiply => {

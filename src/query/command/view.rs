@@ -157,9 +157,7 @@ async fn schema(
     let mut tables: BTreeMap<TableName, Arc<dyn TableProvider>> = BTreeMap::new();
     if app.is_administrator(identity) {
         for name in parsed.tables() {
-            let of_table = governance.state.tables.get(name).map(|table| &table.value.schema);
-            let schema = of_table.or_else(|| governance.state.views.get(name).map(|view| &view.value.schema));
-            let schema = schema.ok_or_else(|| no_such_table(&name.to_string()))?;
+            let schema = governance.state.schema_of(name).ok_or_else(|| no_such_table(&name.to_string()))?;
             tables.insert(name.clone(), Arc::new(EmptyTable::new(Arc::clone(schema))));
         }
     } else {

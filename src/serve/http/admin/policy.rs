@@ -198,7 +198,7 @@ pub(in super::super) async fn plan_policy(
         None => None,
     };
     let edits = prepared.edits.iter().map(ToString::to_string).collect();
-    Ok(Json(PlanView { version: prepared.state.version, edits, impact }))
+    Ok(Json(PlanView { version: prepared.governance.state.version, edits, impact }))
 }
 
 /// Makes the policy say what the files say: all of it, or nothing.
