@@ -3,6 +3,7 @@
 mod change;
 mod impact;
 mod lint;
+mod pruning;
 mod trial;
 
 use std::collections::BTreeMap;

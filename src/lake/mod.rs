@@ -4,6 +4,7 @@
 //! the listed files. This folder knows files and versions; who may read them, what a table is called by whom and
 //! which version is the published one are the business of others.
 
+mod clustering;
 mod columns;
 mod delta;
 mod folder;
@@ -29,6 +30,7 @@ use crate::config::LakeConfig;
 use crate::error::{Error, Result};
 use crate::policy::model::TableName;
 
+pub use clustering::Clustering;
 pub use delta::{DeltaLog, OpenTable};
 pub use stores::Stores;
 

@@ -1,12 +1,18 @@
 //! What the lint finds: each case is a policy over the same tables, and the findings that it must give.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use lakegate::policy::compile::Index;
 use lakegate::policy::decision::ColumnShape;
 use lakegate::policy::file::parse;
 use lakegate::policy::lint::{Ground, lint};
 use lakegate::policy::model::TableName;
+use lakegate::store::record::Format;
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
 use serde_json::{Value, json};
 
 use crate::decisions::policy_set;
@@ -237,4 +243,84 @@ async fn row_rules_that_read_every_file_are_found() {
     }
     gateway.app.refresh().await.unwrap();
     assert!(gateway.app.state().state.filters.is_empty(), "the lint saves nothing");
+}
+
+/// One hundred rows in groups of ten: `id` rises, `mixed` is all over the place, `none` is always NULL.
+fn sorted_by_id(file: &Path) {
+    let ids = Int64Array::from_iter_values(0..100);
+    let mixed = Int64Array::from_iter_values((0..100).map(|id| id * 37 % 100));
+    let none = Int64Array::from(vec![None; 100]);
+    let batch = RecordBatch::try_from_iter([
+        ("id", Arc::new(ids) as ArrayRef),
+        ("mixed", Arc::new(mixed)),
+        ("none", Arc::new(none)),
+    ]);
+    let batch = batch.unwrap();
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(10)).build();
+    let file = std::fs::File::create(file).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
+async fn cannot_prune(gateway: &Gateway, table: &str, rows: &str) -> Vec<String> {
+    let yaml = json!({ "filters": { "f": { "on": table, "rows": rows } } }).to_string();
+    let found = findings(gateway, json!({ "files": [{ "name": "p.yaml", "text": yaml }] })).await;
+    found
+        .into_iter()
+        .filter(|(code, _)| code != "filter_unused")
+        .map(|(code, text)| format!("{code}: {text}"))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_rules_on_columns_that_a_table_is_not_sorted_by_are_found() {
+    let gateway = Gateway::start().await.with_csv("s.one", "id\n1\n").await;
+    let folder = gateway.folder.path().join("sorted");
+    sorted_by_id(&folder.join("a.parquet"));
+    gateway.register(&"s.sorted".parse().unwrap(), &folder, Format::Parquet).await;
+    let parts = gateway.folder.path().join("parts");
+    for part in ["east", "west"] {
+        sorted_by_id(&parts.join(format!("part={part}")).join("a.parquet"));
+    }
+    gateway.register(&"s.parts".parse().unwrap(), &parts, Format::Parquet).await;
+    let lines = gateway.folder.path().join("lines");
+    std::fs::create_dir_all(&lines).unwrap();
+    for part in ["a", "b"] {
+        std::fs::write(lines.join(format!("{part}.csv")), "id\n1\n").unwrap();
+    }
+    gateway.register(&"s.lines".parse().unwrap(), &lines, Format::Csv).await;
+
+    let prunes = [
+        ("s.sorted", "id = 1"),
+        ("s.sorted", "mixed = 1 AND id > 3"),
+        ("s.sorted", "none IS NULL"),
+        ("s.parts", "part = 'east' AND mixed = 1"),
+        // Two files that both have all ids still have row groups that have not.
+        ("s.parts", "id = 1"),
+        ("s.one", "id = 1"),
+    ];
+    for (table, rows) in prunes {
+        assert_eq!(cannot_prune(&gateway, table, rows).await, [""; 0], "{table}: {rows}");
+    }
+    let reads_all = [
+        ("s.sorted", "mixed = 1", "`mixed`"),
+        ("s.sorted", "mixed = 1 OR id = 1", "`id` or `mixed`"),
+        ("s.parts", "mixed BETWEEN 1 AND 2", "`mixed`"),
+        ("s.lines", "id = 1", "`id`"),
+    ];
+    for (table, rows, columns) in reads_all {
+        let told = format!(
+            "row_filter_cannot_prune: the filter `f` makes every file of `{table}` be read: the table is neither partitioned nor sorted by {columns}"
+        );
+        assert_eq!(cannot_prune(&gateway, table, rows).await, [told], "{table}: {rows}");
+    }
+
+    std::fs::write(folder.join("a.parquet"), "no such thing").unwrap();
+    let found = cannot_prune(&gateway, "s.sorted", "id = 1").await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    let told =
+        "files_unreadable: whether the filter `f` makes every file of `s.sorted` be read is not known: ";
+    assert!(found[0].starts_with(told), "{found:?}");
 }

@@ -2,9 +2,10 @@
 
 use chrono::Utc;
 
+use super::pruning::cannot_prune;
 use super::{File, databases, prepare};
 use crate::app::App;
-use crate::app::rules::standing::{Trouble, in_trouble};
+use crate::app::rules::standing::{Standing, standing};
 use crate::error::Result;
 use crate::policy::compile::Index;
 use crate::policy::lint::{self, Finding, Ground};
@@ -24,15 +25,12 @@ pub async fn lint(app: &App, files: &[File], prune: bool) -> Result<Vec<Finding>
         tables: &tables,
         now: Utc::now(),
     });
-    found.extend(in_trouble(app, state).into_iter().map(|(rule, trouble)| match trouble {
-        Trouble::DoesNotFit(error) => {
-            Finding::new("expression_invalid", format!("{rule}: {}", error.detail()))
-        }
-        Trouble::CannotPrune => {
-            let why = "no part of its row rule compares a plain column with a constant";
-            Finding::new("row_filter_cannot_prune", format!("{rule} makes every file be read: {why}"))
-        }
+    let rules = standing(app, state.clone());
+    found.extend(rules.iter().filter_map(|Standing { rule, tried }| {
+        let error = tried.as_ref().err()?;
+        Some(Finding::new("expression_invalid", format!("{rule}: {}", error.detail())))
     }));
+    found.extend(cannot_prune(app, &state, &rules).await);
     found.sort();
     Ok(found)
 }
