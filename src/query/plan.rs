@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, ParamValues};
 use datafusion::execution::TaskContext;
 use datafusion::execution::context::SQLOptions;
@@ -21,7 +21,7 @@ use super::barrier::check::check;
 use super::barrier::infallible::is_infallible;
 use super::barrier::logical::Barrier;
 use super::constants::fit_batches;
-use super::explain::GuardedScan;
+use super::explain;
 use super::fault::{self, OnGuardedRow};
 use super::parameter::Parameter;
 use super::parse::Explain;
@@ -80,7 +80,7 @@ impl Planned {
         let told = match guarded.explain {
             None => None,
             Some(_) if sees_everything => Some(governed.clone()),
-            Some(_) => Some(redacted(optimized.clone())?),
+            Some(_) => Some(explain::told_to_reader(plan, &session).map_err(fault::translate)?),
         };
         if let (Some(told), Some(Explain::Plan)) = (&told, guarded.explain) {
             let batch = explanation(told)?;
@@ -217,17 +217,6 @@ pub(super) fn columns_read(plan: &LogicalPlan) -> Result<Vec<String>> {
     })
     .map_err(fault::translate)?;
     Ok(columns.into_iter().collect())
-}
-
-/// The plan as its reader may see it: what lies below a barrier is a scan of the guarded table.
-fn redacted(plan: LogicalPlan) -> Result<String> {
-    let plan = plan
-        .transform_down_with_subqueries(|node| match Barrier::of(&node) {
-            Some(barrier) => Ok(Transformed::new(GuardedScan::of(barrier), true, TreeNodeRecursion::Jump)),
-            None => Ok(Transformed::no(node)),
-        })
-        .map_err(fault::translate)?;
-    Ok(plan.data.display_indent().to_string())
 }
 
 /// Runs the plan to its end and tells how it went: the plan as its reader may see it with the rows it gave, or with
