@@ -24,6 +24,8 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::execution::{FunctionRegistry, SessionStateBuilder};
 use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
 use datafusion::optimizer::{Optimizer, OptimizerRule};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
@@ -35,6 +37,7 @@ use super::barrier::physical::BarrierPlanner;
 use super::functions;
 use super::functions::bounded::{Bounds, bounded, is_growing};
 use super::functions::planner::planners;
+use super::grouping_sets::ForgetfulGroupingSets;
 use super::pace::YieldingJoins;
 use crate::config::LimitsConfig;
 use crate::error::{Error, ErrorKind, Result};
@@ -181,7 +184,7 @@ fn base_state(limits: &LimitsConfig, env: Arc<RuntimeEnv>) -> SessionState {
         .with_config(config)
         .with_runtime_env(env)
         .with_optimizer_rules(optimizer_rules())
-        .with_physical_optimizer_rule(Arc::new(YieldingJoins))
+        .with_physical_optimizer_rules(physical_rules())
         .with_query_planner(Arc::new(Planner))
         .with_expr_planners(planners(&bounds))
         .with_scalar_functions(under(&allowed.scalar, &bounds))
@@ -209,6 +212,15 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
             "push_down_filter" => Arc::new(PushDownFilterToBarrier::default()) as _,
             _ => rule,
         })
+        .collect()
+}
+
+/// The engine's own rules for finished plans, between ours.
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let first: Arc<dyn PhysicalOptimizerRule + Send + Sync> = Arc::new(ForgetfulGroupingSets);
+    std::iter::once(first)
+        .chain(PhysicalOptimizer::new().rules)
+        .chain([Arc::new(YieldingJoins) as _])
         .collect()
 }
 

@@ -61,7 +61,9 @@ fn describe(fault: &DataFusionError) -> (ErrorKind, String) {
             "a subquery in this place is not supported; write it as a join".to_owned(),
         ),
         // A finished plan that the engine's own check refuses. The text has all of the plan, with what it guards.
-        DataFusionError::Plan(text) if text.starts_with("Plan: [") => (ErrorKind::Internal, String::new()),
+        DataFusionError::Plan(text) if text.starts_with("Plan: [") => {
+            (ErrorKind::QueryFailed, "the engine cannot plan this statement; write it another way".to_owned())
+        }
         DataFusionError::Plan(text)
         | DataFusionError::Execution(text)
         | DataFusionError::NotImplemented(text)

@@ -15,6 +15,7 @@ mod explain;
 pub mod expression;
 pub mod fault;
 pub mod functions;
+mod grouping_sets;
 pub mod listing;
 pub mod mask;
 pub mod matrix;

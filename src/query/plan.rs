@@ -73,15 +73,18 @@ impl Planned {
             Some(rows) if guarded.explain.is_none() => limited(plan, rows)?,
             _ => plan,
         };
+        // First of all: the names that the planner makes up count what was planned before.
+        let told = match guarded.explain {
+            Some(_) if !sees_everything => {
+                Some(explain::told_to_reader(plan.clone(), &session).map_err(fault::translate)?)
+            }
+            _ => None,
+        };
         let optimized = session.optimize(&plan).map_err(fault::translate)?;
         let columns = columns_read(&optimized)?;
         let governed = optimized.display_indent().to_string();
         let withholds = guarded.withholds;
-        let told = match guarded.explain {
-            None => None,
-            Some(_) if sees_everything => Some(governed.clone()),
-            Some(_) => Some(explain::told_to_reader(plan, &session).map_err(fault::translate)?),
-        };
+        let told = told.or_else(|| guarded.explain.map(|_| governed.clone()));
         if let (Some(told), Some(Explain::Plan)) = (&told, guarded.explain) {
             let batch = explanation(told)?;
             return Ok(Self {

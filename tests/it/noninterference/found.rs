@@ -216,3 +216,29 @@ async fn an_order_that_fails_is_the_querys_and_not_the_policys() {
     let answer = gateway.sql("eve", sql).await;
     assert_eq!(answer.code(), "query_failed", "{}", answer.text());
 }
+
+/// A column that is the same in every row below is NULL in some of the groups: they were brought together and ordered as
+/// if it were not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_constant_in_grouping_sets_gives_each_group_once_and_in_order() {
+    let gateway = Gateway::start_with(|config| {
+        config.limits.target_partitions = 2;
+        config.limits.batch_size = 4;
+    });
+    let rows = (0..64).map(|i| format!("east,{}\n", i % 3)).collect::<String>();
+    let gateway = gateway.await.with_csv("s.t", &format!("region,x\n{rows}")).await;
+    let gateway = gateway.with_policy("grants: [{ to: user:bo, on: s.t, permissions: [select] }]").await;
+    for (sql, groups) in [
+        (
+            "SELECT region, x, count(*) FROM s.t WHERE region = 'east' GROUP BY CUBE (region, x) ORDER BY region, x",
+            r#"[["east",0,22],["east",1,21],["east",2,21],["east",null,64],[null,0,22],[null,1,21],[null,2,21],[null,null,64]]"#,
+        ),
+        (
+            "SELECT x, 7 AS c, count(*) FROM s.t GROUP BY GROUPING SETS ((x, 7), (x), ()) ORDER BY c, x",
+            "[[0,7,22],[1,7,21],[2,7,21],[0,null,22],[1,null,21],[2,null,21],[null,null,64]]",
+        ),
+    ] {
+        let answer = gateway.sql("bo", sql).await;
+        assert_eq!(answer.json()["rows"].to_string(), groups, "{sql}");
+    }
+}

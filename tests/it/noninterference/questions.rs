@@ -90,11 +90,6 @@ impl<'a> Asking<'a> {
             _ => String::new(),
         };
         let max_rows = random.percent(6).then_some(3);
-        // The engine takes a column that is a constant in some grouping sets for one that needs no order, so that the
-        // order of these rows, and which are the first, is chance.
-        if ["GROUPING SETS", "ROLLUP", "CUBE"].iter().any(|sets| select.sql.contains(sets)) {
-            return Question { sql: format!("{} ORDER BY {places}", select.sql), ..Question::default() };
-        }
         Question {
             sql: format!("{} ORDER BY {places}{limit}", select.sql),
             ordered: true,
