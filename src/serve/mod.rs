@@ -6,3 +6,4 @@
 pub mod flight_sql;
 pub mod http;
 pub mod listener;
+mod values;

@@ -7,8 +7,8 @@ use arrow::record_batch::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use super::Encoder;
-use super::value::{Style, columns};
 use crate::error::Result;
+use crate::serve::values::{Style, columns};
 
 pub(super) struct Csv {
     schema: SchemaRef,

@@ -3,9 +3,9 @@
 use arrow::record_batch::RecordBatch;
 use serde::Serialize;
 
-use super::value::{Style, columns};
 use super::{Encoder, Head, sql_type, unwritable};
 use crate::error::Result;
+use crate::serve::values::{Style, columns};
 
 /// `{"query_id", "columns", "rows", "row_count", "truncated", "policy"}`, in this order, so that a reader knows the
 /// columns before the first row and the outcome after the last.

@@ -12,7 +12,6 @@ mod json;
 mod names;
 mod ndjson;
 mod parquet;
-mod value;
 
 use ::arrow::record_batch::RecordBatch;
 use arrow_schema::SchemaRef;

@@ -3,9 +3,9 @@
 use arrow::record_batch::RecordBatch;
 use arrow_schema::Schema;
 
-use super::value::{Style, columns, json_text};
 use super::{Encoder, names};
 use crate::error::Result;
+use crate::serve::values::{Style, columns, json_text};
 
 pub(super) struct Ndjson {
     /// `"name":` of each column, as it stands in every row.

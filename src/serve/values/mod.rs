@@ -1,4 +1,5 @@
-//! One cell as text: the values of JSON, and the plain form of them that CSV has.
+//! One cell as text: the values of JSON, and the plain form of them that CSV has. Every door that tells values as text uses
+//! them, so that a value reads alike at all of them.
 //!
 //! | SQL | JSON | CSV |
 //! | --- | --- | --- |
@@ -23,17 +24,14 @@ use arrow_schema::DataType;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::unwritable;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
-#[path = "nested.rs"]
 mod nested;
-#[path = "time.rs"]
 mod time;
 
 /// Whether a text stands in quotes and is escaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Style {
+pub(in crate::serve) enum Style {
     Json,
     Plain,
 }
@@ -42,18 +40,18 @@ pub(super) enum Style {
 type WriteValue = Box<dyn Fn(usize, &mut Vec<u8>) -> Result<()> + Send>;
 
 /// Writes the cells of one column.
-pub(super) struct Cells {
+pub(in crate::serve) struct Cells {
     nulls: Option<NullBuffer>,
     value: WriteValue,
 }
 
 impl Cells {
-    pub(super) fn is_null(&self, row: usize) -> bool {
+    pub(in crate::serve) fn is_null(&self, row: usize) -> bool {
         self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
     }
 
     /// Appends the cell of `row`; NULL is `null`.
-    pub(super) fn write(&self, row: usize, out: &mut Vec<u8>) -> Result<()> {
+    pub(in crate::serve) fn write(&self, row: usize, out: &mut Vec<u8>) -> Result<()> {
         if self.is_null(row) {
             out.extend_from_slice(b"null");
             return Ok(());
@@ -63,18 +61,18 @@ impl Cells {
 }
 
 /// A writer for each column of `batch`.
-pub(super) fn columns(batch: &RecordBatch, style: Style) -> Result<Vec<Cells>> {
+pub(in crate::serve) fn columns(batch: &RecordBatch, style: Style) -> Result<Vec<Cells>> {
     batch.columns().iter().map(|column| cells(column, style)).collect()
 }
 
 /// Appends `text` as a JSON string.
-pub(super) fn json_text(text: &str, out: &mut Vec<u8>) {
+pub(in crate::serve) fn json_text(text: &str, out: &mut Vec<u8>) {
     // Writing to a vector cannot fail, and a text is always JSON.
     let _ = serde_json::to_writer(out, text);
 }
 
 /// A writer for one column.
-pub(super) fn cells(array: &ArrayRef, style: Style) -> Result<Cells> {
+pub(in crate::serve) fn cells(array: &ArrayRef, style: Style) -> Result<Cells> {
     let value = match array.data_type() {
         DataType::Dictionary(_, plain) => return cells(&decoded(array, plain)?, style),
         DataType::RunEndEncoded(_, values) => return cells(&decoded(array, values.data_type())?, style),
@@ -85,7 +83,7 @@ pub(super) fn cells(array: &ArrayRef, style: Style) -> Result<Cells> {
 }
 
 fn decoded(array: &ArrayRef, plain: &DataType) -> Result<ArrayRef> {
-    arrow::compute::cast(array, plain).map_err(unwritable)
+    arrow::compute::cast(array, plain).map_err(Error::internal)
 }
 
 macro_rules! displayed {
@@ -193,8 +191,8 @@ fn scalar(array: &ArrayRef, style: Style) -> Result<WriteValue> {
 fn formatted(array: &ArrayRef, style: Style) -> WriteValue {
     let values = Arc::clone(array);
     Box::new(move |row, out| {
-        let formatter = ArrayFormatter::try_new(&values, &FormatOptions::new()).map_err(unwritable)?;
-        let text = formatter.value(row).try_to_string().map_err(unwritable)?;
+        let formatter = ArrayFormatter::try_new(&values, &FormatOptions::new()).map_err(Error::internal)?;
+        let text = formatter.value(row).try_to_string().map_err(Error::internal)?;
         match style {
             Style::Json => json_text(&text, out),
             Style::Plain => out.extend_from_slice(text.as_bytes()),
