@@ -224,6 +224,26 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         .collect()
 }
 
+/// A rule of the engine that only saves work, and in some joins finds that it has taken a column for another.
+const MOVES_PROJECTIONS: &str = "ProjectionPushdown";
+
+/// `plan` as it is run. Where the rule that moves projections fails, without it.
+pub(super) async fn physical_plan(
+    plan: &LogicalPlan,
+    session: &SessionState,
+) -> std::result::Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+    let planned = session.query_planner().create_physical_plan(plan, session).await;
+    let Err(DataFusionError::Context(rule, _)) = &planned else { return planned };
+    if rule != MOVES_PROJECTIONS {
+        return planned;
+    }
+    let rules = session.physical_optimizers().iter().filter(|rule| rule.name() != MOVES_PROJECTIONS).cloned();
+    let session = SessionStateBuilder::new_from_existing(session.clone())
+        .with_physical_optimizer_rules(rules.collect())
+        .build();
+    session.query_planner().create_physical_plan(plan, &session).await
+}
+
 /// The engine's planner, which also knows the barrier.
 #[derive(Debug)]
 struct Planner;

@@ -21,6 +21,7 @@ use super::barrier::check::check;
 use super::barrier::infallible::is_infallible;
 use super::barrier::logical::Barrier;
 use super::constants::fit_batches;
+use super::engine;
 use super::explain;
 use super::fault::{self, OnGuardedRow};
 use super::parameter::Parameter;
@@ -104,11 +105,7 @@ impl Planned {
                 optimized
             }
         };
-        let physical = session
-            .query_planner()
-            .create_physical_plan(&optimized, &session)
-            .await
-            .map_err(fault::translate)?;
+        let physical = engine::physical_plan(&optimized, &session).await.map_err(fault::translate)?;
         check(&physical, &guarded.grounds).map_err(Error::internal)?;
         let context = session.task_ctx();
         if guarded.explain == Some(Explain::Analyze) {

@@ -134,7 +134,7 @@ fn leaf(kind: char, scope: &[Cell], random: &mut Random) -> String {
             _ => random.pick(&["1", "7", "13", "60", "-1", "9223372036854775807"]).to_string(),
         },
         'F' => random.pick(&["1.5e0", "0.0e0", "CAST(2 AS DOUBLE)"]).to_string(),
-        'N' => random.pick(&["1.50", "60.00", "0.00"]).to_string(),
+        'N' => format!("CAST({} AS DECIMAL(12, 2))", random.pick(&["1.50", "60.00", "0.00"])),
         'T' => random.pick(&["'ana'", "'7'", "'2020-01-05'", "'a.*'", "'(['", "''"]).to_string(),
         'D' => match of_flavor(Flavor::Day) {
             Some(cell) if random.percent(60) => format!("CAST({} AS DATE)", cell.text),
