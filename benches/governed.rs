@@ -21,7 +21,7 @@ use lakegate::cli::init::lay_out;
 use lakegate::config::Config;
 use lakegate::policy::model::TableName;
 use lakegate::policy::principal::Identity;
-use lakegate::query::{self, Request};
+use lakegate::query::{self, Dialect, Request};
 use lakegate::store::record::Format;
 use uuid::Uuid;
 
@@ -229,6 +229,7 @@ impl Governed {
         let request = Request {
             query_id: Uuid::now_v7(),
             sql: sql.to_owned(),
+            dialect: Dialect::Plain,
             params: Vec::new(),
             database: Some("tpch".to_owned()),
             strict: false,

@@ -68,6 +68,7 @@ fn configuration(administrators: &[Principal]) -> Result<String> {
 [server]
 http = "127.0.0.1:8080"
 flight = "127.0.0.1:8081"             # Arrow Flight SQL, for ADBC and JDBC; or "off"
+postgres = "127.0.0.1:5433"           # PostgreSQL's protocol, for psql and its drivers; or "off"
 
 [store]
 url = "sqlite://lakegate.db"          # or postgres://USER:PASSWORD@HOST/DATABASE

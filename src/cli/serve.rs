@@ -6,13 +6,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::config::Config;
 use crate::error::Result;
 use crate::serve::listener::Listener;
-use crate::serve::{flight_sql, http};
+use crate::serve::{flight_sql, http, postgres};
 
 /// What to serve with: the configuration alone.
 #[derive(Debug, clap::Args)]
@@ -27,16 +29,17 @@ pub async fn run(_args: Args, config: Option<PathBuf>) -> Result<()> {
 /// Opens every door of `app`, says so, calls `ready` with the address of HTTP, and serves until the process is asked to
 /// stop. When one door fails all are closed.
 pub async fn listen(app: Arc<App>, ready: impl FnOnce(SocketAddr)) -> Result<()> {
-    let tls = app.config.server.tls.as_ref();
-    let http = Listener::bind(app.config.server.http, tls).await?;
+    let server = &app.config.server;
+    let tls = server.tls.as_ref();
+    let http = Listener::bind(server.http, tls).await?;
     let address = http.address();
     say(format_args!("listening on {address}"));
-    let flight = match app.config.server.flight {
-        Some(address) => {
-            let listener = Listener::bind(address, tls).await?;
-            say(format_args!("listening on {} for Arrow Flight SQL", listener.address()));
-            Some(listener)
-        }
+    let flight = match server.flight {
+        Some(address) => Some(opened(Listener::bind(address, tls).await?, "Arrow Flight SQL")),
+        None => None,
+    };
+    let postgres = match server.postgres {
+        Some(address) => Some(opened(Listener::bind_plain(address).await?, "PostgreSQL's protocol")),
         None => None,
     };
     ready(address);
@@ -46,20 +49,20 @@ pub async fn listen(app: Arc<App>, ready: impl FnOnce(SocketAddr)) -> Result<()>
         asked_to_stop().await;
         signal.cancel();
     });
-    let serve_flight = async {
-        match flight {
-            Some(listener) => {
-                flight_sql::serve(Arc::clone(&app), listener, stop.clone().cancelled_owned()).await
-            }
-            None => Ok(()),
-        }
-    };
-    let serve_http = http::serve(Arc::clone(&app), http, stop.clone().cancelled_owned());
-    let ended = |outcome: Result<()>| outcome.inspect_err(|_| stop.cancel());
-    let (of_http, of_flight) =
-        tokio::join!(async { ended(serve_http.await) }, async { ended(serve_flight.await) });
+    let until = || stop.clone().cancelled_owned();
+    let mut doors: Vec<BoxFuture<'_, Result<()>>> =
+        vec![http::serve(Arc::clone(&app), http, until()).boxed()];
+    doors.extend(flight.map(|door| flight_sql::serve(Arc::clone(&app), door, until()).boxed()));
+    doors.extend(postgres.map(|door| postgres::serve(Arc::clone(&app), door, until()).boxed()));
+    let ended = doors.into_iter().map(|door| async { door.await.inspect_err(|_| stop.cancel()) });
+    let outcomes = futures::future::join_all(ended).await;
     app.audit.flush().await;
-    of_http.and(of_flight)
+    outcomes.into_iter().collect()
+}
+
+fn opened(listener: Listener, what: &str) -> Listener {
+    say(format_args!("listening on {} for {what}", listener.address()));
+    listener
 }
 
 /// Whoever started the gateway may have stopped listening to it.

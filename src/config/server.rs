@@ -16,7 +16,10 @@ pub struct ServerConfig {
     /// `server.flight`, `LAKEGATE__SERVER__FLIGHT`: the same of the Arrow Flight SQL door, or `off`.
     #[serde(deserialize_with = "address_or_off", serialize_with = "or_off")]
     pub flight: Option<SocketAddr>,
-    /// `[server.tls]`: the certificate of both doors. Without one they speak in the clear.
+    /// `server.postgres`, `LAKEGATE__SERVER__POSTGRES`: the same of the PostgreSQL wire door, or `off`.
+    #[serde(deserialize_with = "address_or_off", serialize_with = "or_off")]
+    pub postgres: Option<SocketAddr>,
+    /// `[server.tls]`: the certificate of all doors. Without one they speak in the clear.
     pub tls: Option<TlsConfig>,
 }
 
@@ -42,7 +45,7 @@ impl ServerConfig {
 impl Default for ServerConfig {
     fn default() -> Self {
         let local = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
-        Self { http: local(8080), flight: Some(local(8081)), tls: None }
+        Self { http: local(8080), flight: Some(local(8081)), postgres: Some(local(5433)), tls: None }
     }
 }
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::grant::GrantSpec;
-use super::model::{Columns, INFORMATION_SCHEMA, Permission, Target};
+use super::model::{Columns, Permission, Target, is_listing};
 use super::principal::Principal;
 use super::restriction::{Effect, Mask, Restriction, Scope};
 use super::tag::{Tag, is_plain_word, not_plain};
@@ -30,12 +30,10 @@ impl From<Invalid> for Error {
 /// Checks the name of a database that is to be made.
 pub fn check_database(name: &str) -> Result<(), Invalid> {
     check_name("database", name)?;
-    match name.eq_ignore_ascii_case(INFORMATION_SCHEMA) {
+    match is_listing(&name.to_ascii_lowercase()) {
         true => invalid(
             "name",
-            format!(
-                "`{name}` is not a name for a database: `{INFORMATION_SCHEMA}` is where every reader finds what is theirs"
-            ),
+            format!("`{name}` is not a name for a database: it is where every reader finds what is theirs"),
         ),
         false => Ok(()),
     }

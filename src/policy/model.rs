@@ -18,6 +18,14 @@ use super::tag::{Tag, TagExpression, TaggedObject, Tags};
 /// The listing of what a reader may see, which stands among the databases. No database can have its name.
 pub const INFORMATION_SCHEMA: &str = "information_schema";
 
+/// The same in the words of PostgreSQL, for its clients. No database can have its name.
+pub const PG_CATALOG: &str = "pg_catalog";
+
+/// Whether `database` is one of the listings and holds no tables.
+pub fn is_listing(database: &str) -> bool {
+    [INFORMATION_SCHEMA, PG_CATALOG].contains(&database)
+}
+
 /// A table's full name, written `database.table`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

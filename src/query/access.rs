@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::authorize::{asker, decide_named, shapes};
 use super::fault;
-use super::parse::{INFORMATION_SCHEMA, Parsed};
+use super::parse::Parsed;
 use super::plan::columns_read;
 use super::refuse_too_long;
 use crate::app::{App, Governance};
@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::policy::decide::Asker;
 use crate::policy::decision::{AppliedMask, Cell, ColumnShape, Decision, Rows, Verdict, by_leaf, walk};
 use crate::policy::grant::GrantSpec;
-use crate::policy::model::TableName;
+use crate::policy::model::{TableName, is_listing};
 use crate::policy::principal::Identity;
 use crate::policy::restriction::Mask;
 
@@ -104,7 +104,7 @@ pub async fn explain(
     let used =
         if full { columns_used(app, parsed, &governance).await.unwrap_or_default() } else { BTreeMap::new() };
     let mut tables = Vec::new();
-    for name in parsed.tables().iter().filter(|name| name.database != INFORMATION_SCHEMA) {
+    for name in parsed.tables().iter().filter(|name| !is_listing(&name.database)) {
         let mut access = table_access(&asker, name, &governance, full);
         access.needs = needs(identity, name, &access, used.get(name));
         tables.push(access);

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, FieldRef, Fields, SchemaRef};
 use chrono::Utc;
 
-use super::parse::{INFORMATION_SCHEMA, Parsed, no_such_table};
+use super::parse::{Parsed, no_such_table};
 use crate::app::Governance;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::decide::{Asker, decide};
 use crate::policy::decision::{ColumnShape, Decision, Verdict};
-use crate::policy::model::TableName;
+use crate::policy::model::{TableName, is_listing};
 use crate::policy::principal::Identity;
 use crate::store::record::{TableRecord, View};
 
@@ -122,7 +122,7 @@ impl Found<'_> {
     fn add(&mut self, name: &TableName, depth: usize) -> Result<()> {
         let known = self.tables.iter().any(|table| table.record.name == *name)
             || self.views.iter().any(|view| view.view.name == *name);
-        if known || name.database == INFORMATION_SCHEMA {
+        if known || is_listing(&name.database) {
             return Ok(());
         }
         let governance = self.governance;

@@ -13,12 +13,13 @@ use datafusion::datasource::MemTable;
 
 use super::authorize::{Authorized, asker, decide_on, decide_on_view, pruned};
 use super::engine::CATALOG;
-use super::parse::{INFORMATION_SCHEMA, no_such_table};
+use super::parse::no_such_table;
+use super::pg_catalog::Catalog;
 use super::sql_type::sql_type;
 use crate::app::{App, Governance};
 use crate::error::{Error, Result};
 use crate::policy::decision::Decision;
-use crate::policy::model::{Columns, Grant, TableName, Target};
+use crate::policy::model::{Columns, Grant, PG_CATALOG, TableName, Target, is_listing};
 use crate::policy::principal::Identity;
 use crate::store::record::TableRecord;
 
@@ -87,16 +88,27 @@ pub fn listed<'a>(governance: &'a Governance, identity: &Identity, describes_all
 }
 
 /// Adds the listings that the statement names to its `tables`.
-pub fn add(
+pub async fn add(
     app: &App,
     authorized: &Authorized,
     tables: &mut BTreeMap<TableName, Arc<dyn TableProvider>>,
 ) -> Result<()> {
     let identity = authorized.identity();
     let governance = authorized.governance();
-    for name in authorized.parsed().tables().iter().filter(|name| name.database == INFORMATION_SCHEMA) {
-        let administers = app.is_administrator(identity);
-        let visible = listed(governance, identity, administers);
+    let named = authorized.parsed().tables().iter().filter(|name| is_listing(&name.database));
+    let (of_postgres, named): (Vec<_>, Vec<_>) = named.partition(|name| name.database == PG_CATALOG);
+    if of_postgres.is_empty() && named.is_empty() {
+        return Ok(());
+    }
+    let administers = app.is_administrator(identity);
+    let visible = listed(governance, identity, administers);
+    if !of_postgres.is_empty() {
+        let catalog = Catalog::of(&identity.user, &visible).await?;
+        for name in of_postgres {
+            tables.insert(name.clone(), catalog.table(name).await?);
+        }
+    }
+    for name in named {
         let batch = match name.table.as_str() {
             "schemata" => schemata(&visible),
             "tables" => tables_listing(&visible),

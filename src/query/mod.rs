@@ -23,6 +23,7 @@ pub mod notice;
 pub mod pace;
 pub mod parameter;
 pub mod parse;
+mod pg_catalog;
 pub mod plan;
 mod precedence;
 mod prepare;
@@ -43,7 +44,9 @@ use self::authorize::Authorized;
 pub use self::command::CreateView;
 pub use self::notice::PolicyNotice;
 pub use self::parameter::Parameter;
+pub use self::parse::Dialect;
 use self::parse::{Explain, Parsed, Text};
+pub use self::pg_catalog::VERSION as POSTGRES_VERSION;
 use self::plan::Planned;
 pub use self::prepare::{Prepared, prepare};
 use self::record::Record;
@@ -60,6 +63,7 @@ pub struct Request {
     /// Time-ordered (UUID version 7); the audit record has the same.
     pub query_id: Uuid,
     pub sql: String,
+    pub dialect: Dialect,
     /// For `?` and `$1`, in their order.
     pub params: Vec<Parameter>,
     /// Where an unqualified table is looked up.
@@ -132,7 +136,7 @@ async fn stages(
     let administers = app.is_administrator(&identity);
     let database = request.database.as_deref();
 
-    let parsed = match Text::parse(&request.sql, database)? {
+    let parsed = match Text::parse_as(request.dialect, &request.sql, database)? {
         Text::Query(parsed) => parsed,
         Text::Command(command) => {
             record.names(command.tables().iter().map(ToString::to_string));

@@ -23,10 +23,10 @@ use self::shape::Shape;
 use super::command::Command;
 use super::engine::CATALOG;
 use super::fault;
+use super::pg_catalog;
 use super::precedence;
 use super::show::Listing;
 use crate::error::{Error, ErrorKind, Result};
-pub use crate::policy::model::INFORMATION_SCHEMA;
 use crate::policy::model::TableName;
 
 /// How deep a statement may nest. Real queries stay below 50.
@@ -50,6 +50,16 @@ pub struct Parsed {
     described: Option<TableName>,
     has_wildcard: bool,
     database: Option<String>,
+    asks_catalog: bool,
+}
+
+/// How a protocol's clients write their statements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// As the documentation says.
+    Plain,
+    /// Also as PostgreSQL has it, where they ask its catalog.
+    Postgres,
 }
 
 /// What is asked for in the place of the rows.
@@ -64,6 +74,21 @@ pub enum Explain {
 }
 
 impl Text {
+    /// As [`Text::parse`], of a statement as the clients of a protocol write it.
+    pub fn parse_as(dialect: Dialect, sql: &str, database: Option<&str>) -> Result<Self> {
+        let rewritten = match dialect {
+            Dialect::Plain => None,
+            Dialect::Postgres => pg_catalog::rewritten(sql)?,
+        };
+        match rewritten {
+            None => Self::parse(sql, database),
+            Some(sql) => match Self::parse(&sql, database)? {
+                Self::Query(parsed) => Ok(Self::Query(Parsed { asks_catalog: true, ..parsed })),
+                command => Ok(command),
+            },
+        }
+    }
+
     /// Parses `sql`. An unqualified table is looked up in `database`.
     pub fn parse(sql: &str, database: Option<&str>) -> Result<Self> {
         if let Some(listing) = Listing::of_grants(sql)? {
@@ -120,6 +145,7 @@ impl Parsed {
             described: None,
             has_wildcard: shape.has_wildcard,
             database: database.map(str::to_owned),
+            asks_catalog: false,
         })
     }
 
@@ -141,6 +167,11 @@ impl Parsed {
     /// What is asked for in the place of the rows.
     pub fn explain(&self) -> Option<Explain> {
         self.explain
+    }
+
+    /// Whether it may use the functions of PostgreSQL's catalog.
+    pub(super) fn asks_catalog(&self) -> bool {
+        self.asks_catalog
     }
 
     /// Whether a `*` stands for columns, so that hidden columns make the result narrower.

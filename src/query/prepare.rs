@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
-use datafusion::logical_expr::LogicalPlan;
 
 use super::parameter::Parameter;
 use super::parse::{Explain, Text};
-use super::plan::{bind, explanation, refuse_all_but_queries};
+use super::plan::{bind, explanation, parameter_types, refuse_all_but_queries};
 use super::record::Record;
 use super::rewrite::Guarded;
 use super::{PolicyNotice, Request, access, command, fault, guard, refuse_too_long, stream};
@@ -64,7 +63,7 @@ async fn stages(
 ) -> Result<Prepared> {
     refuse_too_long(&request.sql, app.config.limits.max_sql_bytes)?;
     app.refuse_stale()?;
-    let parsed = match Text::parse(&request.sql, request.database.as_deref())? {
+    let parsed = match Text::parse_as(request.dialect, &request.sql, request.database.as_deref())? {
         Text::Query(parsed) => parsed,
         Text::Command(command) => {
             record.names(command.tables().iter().map(ToString::to_string));
@@ -93,8 +92,8 @@ impl Prepared {
         let session = guarded.session;
         let plan = session.statement_to_plan(guarded.statement).await.map_err(fault::translate)?;
         refuse_all_but_queries(&plan)?;
-        let parameters = parameters(&plan)?;
-        let plan = if given.is_empty() { plan } else { bind(plan, given)? };
+        let parameters = parameter_types(&plan)?;
+        let plan = if given.is_empty() { plan } else { bind(plan, given, guarded.asks_catalog)? };
         // Types are settled on the way; without its parameters a statement may not get that far.
         let settled = match session.optimize(&plan) {
             Ok(settled) => settled,
@@ -104,18 +103,4 @@ impl Prepared {
         let schema = Arc::new(settled.schema().as_arrow().clone());
         Ok(Self { schema, parameters, notice: PolicyNotice::default() })
     }
-}
-
-/// The types of `$1`, `$2` … as far as the statement says.
-fn parameters(plan: &LogicalPlan) -> Result<Vec<DataType>> {
-    let types = plan.get_parameter_types().map_err(fault::translate)?;
-    let mut numbered = Vec::new();
-    for (name, data_type) in types {
-        let number = name.trim_start_matches('$').parse::<usize>().map_err(|_| {
-            crate::error::Error::invalid_request(format!("`{name}` is no parameter: write `?` or `$1`"))
-        })?;
-        numbered.push((number, data_type.unwrap_or(DataType::Null)));
-    }
-    numbered.sort_by_key(|(number, _)| *number);
-    Ok(numbered.into_iter().map(|(_, data_type)| data_type).collect())
 }

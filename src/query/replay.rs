@@ -12,11 +12,11 @@ use datafusion::datasource::empty::EmptyTable;
 
 use super::authorize::{Authorized, asker, decide_named, pruned, shapes};
 use super::fault;
-use super::parse::{INFORMATION_SCHEMA, Parsed};
+use super::parse::Parsed;
 use crate::app::{App, Governance};
 use crate::error::{Error, Result};
 use crate::policy::decision::{ColumnShape, Decision};
-use crate::policy::model::TableName;
+use crate::policy::model::{TableName, is_listing};
 use crate::policy::principal::Identity;
 
 /// What a query would come to.
@@ -48,7 +48,7 @@ pub async fn replay(app: &App, governance: &Arc<Governance>, recorded: &Recorded
             decisions.insert(name.clone(), (shapes(schema.fields()), decision));
         }
     };
-    parsed.tables().iter().filter(|name| name.database != INFORMATION_SCHEMA).for_each(&mut decide);
+    parsed.tables().iter().filter(|name| !is_listing(&name.database)).for_each(&mut decide);
     let refused =
         match Authorized::authorize(parsed, Arc::clone(identity), Arc::clone(governance), *administers) {
             Err(error) => Some(error),
@@ -68,7 +68,7 @@ async fn plan(app: &App, governance: &Governance, authorized: Authorized) -> Res
         tables.insert(name.clone(), Arc::new(EmptyTable::new(Arc::new(Schema::new(fields)))));
     }
     let parsed = authorized.into_parsed();
-    if parsed.tables().iter().any(|name| name.database == INFORMATION_SCHEMA) {
+    if parsed.tables().iter().any(|name| is_listing(&name.database)) {
         return Ok(());
     }
     let session = app.engine.session(tables, parsed.database())?;

@@ -30,7 +30,7 @@ use super::barrier::logical::Barrier;
 use super::expression::{Reader, condition, no_longer_fits, value};
 use super::mask::{self, MaskKey};
 use super::parse::Explain;
-use super::{fault, listing};
+use super::{fault, listing, pg_catalog};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::policy::decision::{Cell, ColumnDecision, Decision, Rows};
@@ -47,6 +47,8 @@ pub struct Guarded {
     pub(super) grounds: BTreeMap<String, Ground>,
     /// Whether policy withholds rows, cells, values or columns.
     pub(super) withholds: bool,
+    /// Whether the statement was put into other words to ask PostgreSQL's catalog.
+    pub(super) asks_catalog: bool,
 }
 
 impl Guarded {
@@ -59,13 +61,17 @@ impl Guarded {
             grounds.insert(name.to_string(), ground(app, table)?);
             tables.insert(name, guarded_table(app, &authorized, table).await?);
         }
-        listing::add(app, &authorized, &mut tables)?;
+        listing::add(app, &authorized, &mut tables).await?;
         for view in authorized.views() {
             let guarded = guarded_view(app, &authorized, view, &tables).await?;
             grounds.insert(view.view.name.to_string(), Ground::View);
             tables.insert(view.view.name.clone(), guarded);
         }
-        let session = app.engine.session(tables, database)?;
+        let mut session = app.engine.session(tables, database)?;
+        let asks_catalog = authorized.parsed().asks_catalog();
+        if asks_catalog {
+            session = pg_catalog::with_functions(session, &authorized.identity().user, database)?;
+        }
         let withholds = authorized.decisions().any(|(_, decision)| withholds(decision));
         let parsed = authorized.into_parsed();
         Ok(Self {
@@ -74,6 +80,7 @@ impl Guarded {
             session,
             grounds,
             withholds,
+            asks_catalog,
         })
     }
 

@@ -59,14 +59,28 @@ impl Listener {
     ///
     /// `unavailable` when the address cannot be had, `invalid_request` when the certificate or its key does not read.
     pub async fn bind(address: SocketAddr, tls: Option<&TlsConfig>) -> Result<Self> {
-        let acceptor = tls.map(acceptor).transpose()?;
+        let acceptor = tls.map(|tls| acceptor(tls, &[b"h2", b"http/1.1"])).transpose()?;
+        let listener = Self::of(address, acceptor).await?;
+        if tls.is_none() && !listener.address.ip().is_loopback() {
+            tracing::warn!(address = %listener.address, "tokens and rows travel without encryption: set `server.tls`, or put a proxy in front");
+        }
+        Ok(listener)
+    }
+
+    /// Listens on `address` for a door that agrees on encryption by itself: all its sockets are plain.
+    ///
+    /// # Errors
+    ///
+    /// `unavailable` when the address cannot be had.
+    pub async fn bind_plain(address: SocketAddr) -> Result<Self> {
+        Self::of(address, None).await
+    }
+
+    async fn of(address: SocketAddr, acceptor: Option<TlsAcceptor>) -> Result<Self> {
         let listener = TcpListener::bind(address)
             .await
             .map_err(|error| Error::unavailable(format!("cannot listen on `{address}`: {error}"), error))?;
         let address = listener.local_addr().map_err(Error::internal)?;
-        if acceptor.is_none() && !address.ip().is_loopback() {
-            tracing::warn!(%address, "tokens and rows travel without encryption: set `server.tls`, or put a proxy in front");
-        }
         let (sender, sockets) = mpsc::channel(WAITING);
         let mut accepting = JoinSet::new();
         accepting.spawn(accept(listener, acceptor, sender));
@@ -126,7 +140,12 @@ async fn accept(
     }
 }
 
-fn acceptor(config: &TlsConfig) -> Result<TlsAcceptor> {
+/// What agrees on keys as `config` says, for clients that speak one of `protocols` (names of ALPN).
+///
+/// # Errors
+///
+/// `invalid_request` when the certificate or its key does not read.
+pub fn acceptor(config: &TlsConfig, protocols: &[&[u8]]) -> Result<TlsAcceptor> {
     let unusable = |key: &str, path: &Path, reason: String| {
         Error::invalid_request(format!("`{key}`: `{}` cannot be used: {reason}", path.display()))
     };
@@ -145,7 +164,7 @@ fn acceptor(config: &TlsConfig) -> Result<TlsAcceptor> {
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .map_err(|error| certificate(error.to_string()))?;
-    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    tls.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     Ok(TlsAcceptor::from(Arc::new(tls)))
 }
 

@@ -6,4 +6,5 @@
 pub mod flight_sql;
 pub mod http;
 pub mod listener;
+pub mod postgres;
 mod values;

@@ -29,6 +29,8 @@ const MAY_NAME_ALL: &[&str] = &["app", "cli", "main", "lib"];
 const CRATES: &[(&[&str], &[&str])] = &[
     (&["axum", "tower", "tower_http", "hyper", "utoipa", "utoipa_axum"], &["serve/"]),
     (&["tonic", "arrow_flight", "prost"], &["serve/flight_sql/"]),
+    (&["pgwire", "arrow_pg", "postgres_types"], &["serve/postgres/"]),
+    (&["datafusion_pg_catalog"], &["query/pg_catalog/"]),
     (&["sqlx"], &["store/", "ingest/source/", "cli/demo/source.rs"]),
 ];
 

@@ -1,6 +1,7 @@
 //! The doors as other people's clients use them: what `scripts/clients.sh` has fetched, as it comes.
 
 mod flight_sql;
+mod postgres;
 
 use std::path::PathBuf;
 use std::process::Stdio;

@@ -38,6 +38,7 @@ mod policy_files;
 mod policy_lint;
 mod policy_resources;
 mod policy_tests;
+mod postgres;
 mod requests;
 mod resources;
 mod shell;

@@ -114,3 +114,36 @@ async fn files_that_are_no_certificate_stop_the_start_and_are_named() {
         assert!(refused.to_string().contains(named), "{named}: {refused}");
     }
 }
+
+/// There a client asks for encryption once it is connected, and without it no token is taken from afar.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_door_of_postgresql_agrees_on_tls_when_it_is_asked() {
+    let proof = proof();
+    let gateway = gateway(&proof).await;
+    let psql = async |mode: &str| {
+        let mut psql = tokio::process::Command::new("psql");
+        psql.args(["-X", "-A", "-t", "-c", "SELECT count(*) FROM s.t"]).kill_on_drop(true);
+        psql.env("PGHOST", "localhost")
+            .env("PGHOSTADDR", "127.0.0.1")
+            .env("PGPORT", gateway.postgres.port().to_string());
+        psql.env("PGUSER", "ana").env("PGPASSWORD", gateway.token("ana")).env("PGDATABASE", "lakegate");
+        psql.env("PGSSLMODE", mode).env("PGSSLROOTCERT", &proof.files.certificate);
+        let output = psql.output().await.unwrap();
+        (
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    for mode in ["disable", "prefer", "require", "verify-full"] {
+        let (told, fault) = psql(mode).await;
+        assert_eq!(told, "2\n", "{mode}: {fault}");
+    }
+    // What stands in the clear behind the request for encryption is not taken for what is said under it.
+    let mut socket = TcpStream::connect(gateway.postgres).await.unwrap();
+    let request = [8_i32.to_be_bytes(), 80_877_103_i32.to_be_bytes()].concat();
+    socket.write_all(&[&request[..], b"more in the clear"].concat()).await.unwrap();
+    let mut answer = Vec::new();
+    let reading = tokio::io::AsyncReadExt::read_to_end(&mut socket, &mut answer);
+    let _ = tokio::time::timeout(Duration::from_secs(30), reading).await.expect("it ends");
+    assert!(answer.len() < 64, "{answer:?}");
+}

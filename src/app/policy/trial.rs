@@ -15,7 +15,7 @@ use crate::audit::event::AuditEvent;
 use crate::audit::sink::AuditSink;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::file::{Assertion, Expected};
-use crate::query::{self, Request};
+use crate::query::{self, Dialect, Request};
 use crate::store::record::State;
 
 /// How the tests went.
@@ -75,6 +75,7 @@ async fn ask(trial: &Arc<App>, test: &Assertion) -> Result<(Vec<String>, u64)> {
     let request = Request {
         query_id: Uuid::now_v7(),
         sql: test.sql.clone(),
+        dialect: Dialect::Plain,
         params: Vec::new(),
         database: None,
         strict: false,

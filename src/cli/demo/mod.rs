@@ -40,6 +40,9 @@ pub struct Args {
     /// Where to listen for Arrow Flight SQL [default: what the folder's configuration says]
     #[arg(long, value_name = "ADDR")]
     flight: Option<SocketAddr>,
+    /// Where to listen for PostgreSQL's protocol [default: what the folder's configuration says]
+    #[arg(long, value_name = "ADDR")]
+    postgres: Option<SocketAddr>,
 }
 
 /// Prepares the folder as far as it is not, and serves.
@@ -50,6 +53,7 @@ pub async fn run(args: Args, _config: Option<PathBuf>) -> Result<()> {
         config.server.http = http;
     }
     config.server.flight = args.flight.or(config.server.flight);
+    config.server.postgres = args.postgres.or(config.server.postgres);
     bring_in(&args.dir, args.scale, &config).await?;
     let app = App::build(config).await?;
     let applied = crate::app::policy::apply(

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::parameters::{received, values};
 use super::status::malformed;
-use crate::query::{Parameter, Request};
+use crate::query::{Dialect, Parameter, Request};
 
 /// A statement with how it is asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -69,6 +69,7 @@ impl Asked {
         Ok(Request {
             query_id: Uuid::now_v7(),
             sql: self.sql.clone(),
+            dialect: Dialect::Plain,
             params: self.params.as_deref().map(kept).transpose()?.unwrap_or_default(),
             database: self.database.clone(),
             strict: self.strict,

@@ -21,7 +21,7 @@ use super::extract::Object;
 use super::formats::{self, Format, Head};
 use crate::app::App;
 use crate::error::{Error, ErrorKind, Result};
-use crate::query::{self, Answer, Request, parameter};
+use crate::query::{self, Answer, Dialect, Request, parameter};
 
 /// One statement.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -116,6 +116,7 @@ pub(super) async fn run_sql(
     let request = Request {
         query_id,
         sql: asked.sql,
+        dialect: Dialect::Plain,
         params: parameter::all_from_json(&asked.params)?,
         database: asked.database,
         strict: asked.strict,

@@ -10,7 +10,7 @@ use futures::TryStreamExt;
 use lakegate::app::App;
 use lakegate::error::{Error, ErrorKind};
 use lakegate::policy::principal::Identity;
-use lakegate::query::{Answer, Request, run};
+use lakegate::query::{Answer, Dialect, Request, run};
 use uuid::Uuid;
 
 use super::lake::reader;
@@ -30,6 +30,7 @@ pub fn request(question: &Question) -> Request {
     Request {
         query_id: Uuid::now_v7(),
         sql: question.sql.clone(),
+        dialect: Dialect::Plain,
         params: lakegate::query::parameter::all_from_json(&question.params).unwrap(),
         database: Some("db".to_owned()),
         strict: question.strict,

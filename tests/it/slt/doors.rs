@@ -13,9 +13,12 @@ use lakegate::serve::http::formats::{self, Format, Head, Rows};
 use lakegate_client::{ConnectOptions, Connection};
 use serde_json::{Value, json};
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType};
+use tokio_postgres::types::Type;
+use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 use tonic::transport::Channel;
 
 use crate::support::gateway::Gateway;
+use crate::support::pg_client;
 
 /// The ways in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,10 +26,11 @@ pub enum Way {
     Http,
     Client,
     FlightSql,
+    Postgres,
 }
 
 impl Way {
-    pub const ALL: [Self; 3] = [Self::Http, Self::Client, Self::FlightSql];
+    pub const ALL: [Self; 4] = [Self::Http, Self::Client, Self::FlightSql, Self::Postgres];
 }
 
 /// A user at a door.
@@ -58,6 +62,7 @@ impl AsyncDB for Door {
             Way::Http => self.over_http(sql).await?,
             Way::Client => self.with_the_client(sql).await?,
             Way::FlightSql => self.over_flight_sql(sql).await?,
+            Way::Postgres => self.over_postgres(sql).await?,
         };
         if self.way != Way::Http && sql.trim_start().starts_with("SELECT") {
             let there = self.over_http(sql).await?;
@@ -105,6 +110,57 @@ impl Door {
         let batches = rows.try_collect::<Vec<_>>().await.map_err(of_flight)?;
         Ok(Told { notice, ..as_over_http(schema, batches).await })
     }
+}
+
+impl Door {
+    /// By the extended protocol to learn the types of the columns, and by the simple one for the values.
+    async fn over_postgres(&self, sql: &str) -> Result<Told, Refused> {
+        let mut client = pg_client::connect(&self.gateway, &self.who, "lakegate").await.unwrap();
+        let prepared = client.prepare(sql).await.map_err(of_postgres)?;
+        let messages = client.simple_query(sql).await.map_err(of_postgres)?;
+        let row = |row: &SimpleQueryRow| {
+            let columns = prepared.columns().iter().enumerate();
+            columns.map(|(at, column)| as_json(row.get(at), column.type_())).collect::<Value>()
+        };
+        let rows = messages.iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(of) => Some(row(of)),
+            _ => None,
+        });
+        let rows: Vec<Value> = rows.collect();
+        if prepared.columns().is_empty() {
+            // A command is told by its tag, which this client keeps to itself.
+            let words = if sql.contains(" VIEW ") { 2 } else { 1 };
+            let tag = sql.split_whitespace().take(words).collect::<Vec<_>>().join(" ");
+            return Ok(Told { columns: 1, rows: vec![json!([tag])], notice: json!(PolicyNotice::default()) });
+        }
+        let notice = client
+            .notices()
+            .into_iter()
+            .find_map(|notice| serde_json::from_str(notice.message().strip_prefix("policy: ")?).ok());
+        let notice = notice.unwrap_or_else(|| json!(PolicyNotice::default()));
+        Ok(Told { columns: prepared.columns().len(), rows, notice })
+    }
+}
+
+/// The value as HTTP has it.
+fn as_json(text: Option<&str>, kind: &Type) -> Value {
+    match (text, kind) {
+        (None, _) => Value::Null,
+        (Some(text), &Type::BOOL) => json!(text == "t"),
+        (Some(text), &(Type::INT2 | Type::INT4 | Type::INT8)) => serde_json::from_str(text).unwrap(),
+        (Some(text), &(Type::FLOAT4 | Type::FLOAT8)) => json!(text.parse::<f64>().unwrap()),
+        (Some(text), &(Type::TIMESTAMP | Type::TIMESTAMPTZ)) => {
+            let text = text.trim_end_matches('0').trim_end_matches('.');
+            json!(text.replacen(' ', "T", 1))
+        }
+        (Some(text), &Type::JSON) => serde_json::from_str(text).unwrap(),
+        (Some(text), _) => json!(text),
+    }
+}
+
+fn of_postgres(error: tokio_postgres::Error) -> Refused {
+    let told = error.as_db_error().unwrap_or_else(|| panic!("{error}"));
+    refused(told.routine().expect("a code"), told.message())
 }
 
 fn told(body: &Value) -> Told {

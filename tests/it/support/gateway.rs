@@ -2,6 +2,7 @@
 //!
 //! Reads as a sentence: `Gateway::start().await.with_csv("pg.blog", "blog.csv").await.with_policy(text).await`.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub struct Gateway {
     pub url: String,
     /// Of Arrow Flight SQL.
     pub flight: String,
+    /// Of PostgreSQL's protocol.
+    pub postgres: SocketAddr,
     issuer: LocalIssuer,
     stop: CancellationToken,
     client: reqwest::Client,
@@ -68,8 +71,14 @@ impl Gateway {
         tokio::spawn(lakegate::serve::flight_sql::serve(Arc::clone(&app), listener, async move {
             until.cancelled().await
         }));
+        let listener = Listener::bind_plain(any).await.unwrap();
+        let postgres = listener.address();
+        let until = stop.clone();
+        tokio::spawn(lakegate::serve::postgres::serve(Arc::clone(&app), listener, async move {
+            until.cancelled().await
+        }));
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(120)).build().unwrap();
-        Self { app, folder, url, flight, issuer, stop, client }
+        Self { app, folder, url, flight, postgres, issuer, stop, client }
     }
 
     /// Registers `text` as a CSV table called `name`.
@@ -104,6 +113,11 @@ impl Gateway {
     pub async fn apply(&self, yaml: &str) -> lakegate::error::Result<i64> {
         let files = vec![("policy.yaml".to_owned(), yaml.to_owned())];
         lakegate::app::policy::apply(&self.app, "test", &files, false).await.map(|applied| applied.version)
+    }
+
+    /// A token for the user `name` that is good for `life`.
+    pub fn token_for(&self, name: &str, life: Duration) -> String {
+        self.issuer.issue(name, &[], &Default::default(), life).unwrap()
     }
 
     /// A token for `who`, written `user@group@group{attributes as JSON}`.

@@ -3,5 +3,6 @@
 pub mod deletion_vector;
 pub mod gateway;
 pub mod mariadb;
+pub mod pg_client;
 pub mod postgres;
 pub mod s3;
