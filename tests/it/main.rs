@@ -19,6 +19,7 @@ mod barrier;
 mod clients;
 mod config;
 mod crash;
+mod crowd;
 mod decisions;
 mod delta_variants;
 mod flight_sql;
