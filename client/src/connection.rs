@@ -1,22 +1,27 @@
-//! A gateway to ask: its address, who asks, and the HTTP client that the queries share.
+//! A gateway to ask: its address, who asks, and the HTTP client that the statements share.
 //!
-//! Nothing is sent before the first query: a connection is a set of checked options.
+//! Nothing is sent before the first statement: a connection is a set of checked options.
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use reqwest::header::HeaderValue;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Url};
+use reqwest::{Client, Method, RequestBuilder, Url};
 
 use crate::error::{Error, Result};
+use crate::handle::QueryHandle;
+use crate::metadata::DatabaseMetaData;
+use crate::options::{ConnectOptions, bearer};
+use crate::prepared::PreparedStatement;
 use crate::query::Query;
+use crate::settings::Settings;
+use crate::statement::Statement;
 
-/// How long a server may take to accept a connection. Queries themselves have the server's limit alone.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A gateway and an identity to ask it with. Cheap to clone; clones share open connections.
+/// A gateway and an identity to ask it with. Cheap to clone.
+///
+/// It is its own pool: statements that run at once each use a connection of HTTP, which is kept open for the next one as
+/// [`ConnectOptions::max_idle_connections`] and [`ConnectOptions::idle_timeout`] say. Clones share these, and so do
+/// [`Connection::as_bearer`] and [`Connection::in_database`].
 ///
 /// ```
 /// use lakegate_client::{ConnectOptions, Connection};
@@ -27,120 +32,173 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// ```
 #[derive(Debug, Clone)]
 pub struct Connection {
-    shared: Arc<Shared>,
-}
-
-/// Where a gateway is, the token that says who asks, and the database that plain table names are in.
-///
-/// ```
-/// use lakegate_client::ConnectOptions;
-///
-/// let options = ConnectOptions::new("https://lake.example.com").token("eyJ…").database("sales");
-/// ```
-#[derive(Clone)]
-pub struct ConnectOptions {
-    url: String,
-    token: Option<String>,
-    database: Option<String>,
-}
-
-#[derive(Debug)]
-struct Shared {
     client: Client,
-    endpoint: Url,
+    gateway: Arc<Gateway>,
+}
+
+#[derive(Debug, Clone)]
+struct Gateway {
+    base: Url,
     authorization: Option<HeaderValue>,
     database: Option<String>,
+    settings: Settings,
 }
 
 impl Connection {
     /// Checks the options. Does not speak to the server.
+    ///
+    /// ```
+    /// use lakegate_client::{ConnectOptions, Connection};
+    ///
+    /// let connection = Connection::new(ConnectOptions::new("http://127.0.0.1:8080").token("eyJ…"))?;
+    /// assert!(Connection::new(ConnectOptions::new("not an address")).is_err());
+    /// # Ok::<(), lakegate_client::Error>(())
+    /// ```
     pub fn new(options: ConnectOptions) -> Result<Self> {
-        let endpoint = options.endpoint()?;
+        let base = options.base()?;
         let authorization = options.token.as_deref().map(bearer).transpose()?;
-        let mut builder = Client::builder().connect_timeout(CONNECT_TIMEOUT).redirect(Policy::none());
-        if is_loopback(&endpoint) {
+        let mut builder = Client::builder()
+            .connect_timeout(options.connect_timeout)
+            .pool_max_idle_per_host(options.max_idle_connections)
+            .pool_idle_timeout(options.idle_timeout)
+            .redirect(Policy::none());
+        if is_loopback(&base) {
             builder = builder.no_proxy();
         }
-        if endpoint.scheme() == "http" {
+        if base.scheme() == "http" {
             // Reading the system's certificates takes longer than many a query, and nothing would use them.
             builder = builder.tls_built_in_root_certs(false);
         }
         let client = builder
             .build()
             .map_err(|error| Error::Options(format!("no HTTP client can be made: {error}")))?;
-        Ok(Self { shared: Arc::new(Shared { client, endpoint, authorization, database: options.database }) })
+        let settings =
+            Settings { timeout: options.statement_timeout, retries: options.retries, ..Settings::default() };
+        let gateway = Gateway { base, authorization, database: options.database, settings };
+        Ok(Self { client, gateway: Arc::new(gateway) })
     }
 
-    /// A query of one statement, sent by [`Query::stream`].
+    /// The same gateway asked by whom `token` says. Open connections are shared.
+    ///
+    /// ```
+    /// # use lakegate_client::{ConnectOptions, Connection};
+    /// # let connection = Connection::new(ConnectOptions::new("http://127.0.0.1:8080"))?;
+    /// let of_ana = connection.as_bearer("eyJ…")?;
+    /// # Ok::<(), lakegate_client::Error>(())
+    /// ```
+    pub fn as_bearer(&self, token: &str) -> Result<Self> {
+        let authorization = Some(bearer(token)?);
+        Ok(self.with(Gateway { authorization, ..Gateway::clone(&self.gateway) }))
+    }
+
+    /// The same gateway and identity with another database for table names without one. Open connections are shared.
+    ///
+    /// ```
+    /// # use lakegate_client::{ConnectOptions, Connection};
+    /// # let connection = Connection::new(ConnectOptions::new("http://127.0.0.1:8080"))?;
+    /// assert_eq!(connection.in_database("sales").database(), Some("sales"));
+    /// # Ok::<(), lakegate_client::Error>(())
+    /// ```
+    pub fn in_database(&self, database: impl Into<String>) -> Self {
+        self.with(Gateway { database: Some(database.into()), ..Gateway::clone(&self.gateway) })
+    }
+
+    fn with(&self, gateway: Gateway) -> Self {
+        Self { client: self.client.clone(), gateway: Arc::new(gateway) }
+    }
+
+    /// A query of one statement, sent by [`Query::rows`] or [`Query::stream`].
+    ///
+    /// ```no_run
+    /// # async fn example(connection: lakegate_client::Connection) -> lakegate_client::Result<()> {
+    /// let mut rows = connection.query("SELECT id FROM orders WHERE region = $1").param("EU").rows().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn query(&self, sql: impl Into<String>) -> Query {
-        Query::new(self.clone(), sql.into())
+        self.statement().query(sql)
+    }
+
+    /// Settings for several queries.
+    ///
+    /// ```
+    /// # use lakegate_client::{ConnectOptions, Connection};
+    /// # let connection = Connection::new(ConnectOptions::new("http://127.0.0.1:8080"))?;
+    /// let statement = connection.statement().max_rows(100);
+    /// # Ok::<(), lakegate_client::Error>(())
+    /// ```
+    pub fn statement(&self) -> Statement {
+        Statement::new(self.clone(), self.gateway.settings.clone())
+    }
+
+    /// A statement to run with several sets of parameters.
+    ///
+    /// ```
+    /// # use lakegate_client::{ConnectOptions, Connection};
+    /// # let connection = Connection::new(ConnectOptions::new("http://127.0.0.1:8080"))?;
+    /// let mut by_id = connection.prepare("SELECT * FROM orders WHERE id = $1");
+    /// by_id.set(1, 7)?;
+    /// # Ok::<(), lakegate_client::Error>(())
+    /// ```
+    pub fn prepare(&self, sql: impl Into<String>) -> PreparedStatement {
+        self.statement().prepare(sql)
+    }
+
+    /// What there is to ask: databases, tables, columns, privileges, types.
+    ///
+    /// ```no_run
+    /// # async fn example(connection: lakegate_client::Connection) -> lakegate_client::Result<()> {
+    /// for table in connection.metadata().tables(Some("sales"), None).await? {
+    ///     println!("{}", table.name);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn metadata(&self) -> DatabaseMetaData {
+        DatabaseMetaData::new(self.clone())
+    }
+
+    /// The query that was [submitted](Query::submit) under `query_id`, perhaps by another process. Asks nothing yet.
+    ///
+    /// ```no_run
+    /// # async fn example(connection: lakegate_client::Connection) -> lakegate_client::Result<()> {
+    /// let status = connection.submitted("0190b2c4-…").status().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn submitted(&self, query_id: impl Into<String>) -> QueryHandle {
+        QueryHandle::new(self.clone(), query_id.into(), self.gateway.settings.clone())
     }
 
     /// The database that table names without one are looked up in.
+    ///
+    /// ```
+    /// # use lakegate_client::{ConnectOptions, Connection};
+    /// let connection = Connection::new(ConnectOptions::new("http://127.0.0.1:8080").database("sales"))?;
+    /// assert_eq!(connection.database(), Some("sales"));
+    /// # Ok::<(), lakegate_client::Error>(())
+    /// ```
     pub fn database(&self) -> Option<&str> {
-        self.shared.database.as_deref()
+        self.gateway.database.as_deref()
     }
 
-    pub(crate) fn post(&self) -> reqwest::RequestBuilder {
-        let request = self.shared.client.post(self.shared.endpoint.clone());
-        match &self.shared.authorization {
-            Some(value) => request.header(reqwest::header::AUTHORIZATION, value.clone()),
+    /// A request to the path of `segments` behind the address.
+    pub(crate) fn request(&self, method: Method, segments: &[&str]) -> RequestBuilder {
+        let request = self.client.request(method, endpoint(&self.gateway.base, segments));
+        match &self.gateway.authorization {
+            Some(value) => request.header(AUTHORIZATION, value.clone()),
             None => request,
         }
     }
 }
 
-impl ConnectOptions {
-    /// The gateway at `url`, as in `http://127.0.0.1:8080`.
-    pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), token: None, database: None }
+fn endpoint(base: &Url, segments: &[&str]) -> Url {
+    let mut url = base.clone();
+    // An address with a host has a path: this cannot fail.
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend(segments);
     }
-
-    /// The bearer token that says who asks.
-    pub fn token(mut self, token: impl Into<String>) -> Self {
-        self.token = Some(token.into());
-        self
-    }
-
-    /// The database that table names without one are looked up in.
-    pub fn database(mut self, database: impl Into<String>) -> Self {
-        self.database = Some(database.into());
-        self
-    }
-
-    fn endpoint(&self) -> Result<Url> {
-        let wrong = |why: &str| Error::Options(format!("not the URL of a gateway: {why}"));
-        let mut url = Url::parse(&self.url)
-            .map_err(|_| wrong("write `http://HOST:PORT`"))
-            .and_then(|url| if url.has_host() { Ok(url) } else { Err(wrong("write `http://HOST:PORT`")) })?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(wrong("it must begin with `http://` or `https://`"));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(wrong("it holds a user or a password; give a token instead"));
-        }
-        let path = format!("{}/v1/sql", url.path().trim_end_matches('/'));
-        url.set_path(&path);
-        url.set_query(None);
-        url.set_fragment(None);
-        Ok(url)
-    }
-}
-
-impl fmt::Debug for ConnectOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConnectOptions")
-            .field("token", &self.token.as_ref().map(|_| "…"))
-            .field("database", &self.database)
-            .finish_non_exhaustive()
-    }
-}
-
-fn bearer(token: &str) -> Result<HeaderValue> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
-        .map_err(|_| Error::Options("the token holds characters that no token has".to_owned()))?;
-    value.set_sensitive(true);
-    Ok(value)
+    url
 }
 
 /// A proxy of the environment is for the world outside; it cannot reach what listens on this machine only.
@@ -153,23 +211,15 @@ fn is_loopback(url: &Url) -> bool {
 mod tests {
     use super::*;
 
-    fn endpoint(url: &str) -> Result<String> {
-        ConnectOptions::new(url).endpoint().map(|url| url.to_string())
+    fn endpoint_of(url: &str, segments: &[&str]) -> String {
+        endpoint(&ConnectOptions::new(url).base().unwrap(), segments).to_string()
     }
 
     #[test]
     fn the_path_of_the_api_is_added_to_the_address() {
-        assert_eq!(endpoint("http://127.0.0.1:8080").unwrap(), "http://127.0.0.1:8080/v1/sql");
-        assert_eq!(endpoint("https://host/lake/?x=1#y").unwrap(), "https://host/lake/v1/sql");
-    }
-
-    #[test]
-    fn an_address_that_cannot_be_asked_is_refused_without_its_secrets() {
-        for url in ["", "localhost:8080", "ftp://host", "http://", "http://ana:secret@host"] {
-            let error = endpoint(url).unwrap_err().to_string();
-            assert!(error.starts_with("not the URL of a gateway"), "{url}: {error}");
-            assert!(!error.contains("secret"), "{error}");
-        }
+        assert_eq!(endpoint_of("http://127.0.0.1:8080", &["v1", "sql"]), "http://127.0.0.1:8080/v1/sql");
+        assert_eq!(endpoint_of("https://host/lake/?x=1#y", &["v1", "sql"]), "https://host/lake/v1/sql");
+        assert_eq!(endpoint_of("http://h/", &["v1", "../a?b"]), "http://h/v1/..%2Fa%3Fb");
     }
 
     #[test]

@@ -4,13 +4,34 @@
 //! texts are for the person who asked: lower case, no full stop, no token.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::Deserialize;
 
 /// The outcome of anything that can fail.
+///
+/// ```
+/// fn first_word(text: &str) -> lakegate_client::Result<&str> {
+///     text.split(' ').next().ok_or_else(|| lakegate_client::Error::Options("no word".to_owned()))
+/// }
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why there is no (complete) result.
+///
+/// ```no_run
+/// use lakegate_client::{Code, Error};
+///
+/// # async fn example(connection: lakegate_client::Connection) -> lakegate_client::Result<()> {
+/// match connection.query("SELECT * FROM orders").rows().await {
+///     Ok(rows) => println!("{} columns", rows.metadata().columns().len()),
+///     Err(Error::Gateway(problem)) if problem.code == Code::TableNotFound => println!("no orders for you"),
+///     Err(Error::Unreachable(_)) => println!("try later"),
+///     Err(other) => return Err(other),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -34,6 +55,20 @@ pub enum Error {
     /// The address, the token or a parameter cannot be used.
     #[error("{0}")]
     Options(String),
+    /// A [`CancelHandle`](crate::CancelHandle) stopped it.
+    #[error("the statement was cancelled")]
+    Cancelled,
+    /// It took longer than it might.
+    #[error("the statement took longer than {0:?}")]
+    TimedOut(Duration),
+    /// A value cannot be read as it is asked for.
+    #[error("column `{column}` {reason}")]
+    Column {
+        /// The name or the place that was asked for.
+        column: String,
+        /// Why not.
+        reason: String,
+    },
 }
 
 /// What the gateway said: its code, a sentence for the person who asked, and the query that it is about.
@@ -45,7 +80,8 @@ pub enum Error {
 ///     error.problem().is_some_and(|problem| problem.code == Code::TableNotFound)
 /// }
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "Wire")]
 pub struct Problem {
     /// The kind of problem.
     pub code: Code,
@@ -60,6 +96,12 @@ pub struct Problem {
 macro_rules! codes {
     ($($variant:ident = $text:literal: $doc:literal),* $(,)?) => {
         /// The kinds of problems that a gateway answers with.
+        ///
+        /// ```
+        /// use lakegate_client::Code;
+        ///
+        /// assert_eq!(Code::from("table_not_found"), Code::TableNotFound);
+        /// ```
         #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Code {
@@ -70,6 +112,10 @@ macro_rules! codes {
 
         impl Code {
             /// The code as the protocol writes it.
+            ///
+            /// ```
+            /// assert_eq!(lakegate_client::Code::PolicyWithheld.as_str(), "policy_withheld");
+            /// ```
             pub fn as_str(&self) -> &str {
                 match self {
                     $(Self::$variant => $text,)*
@@ -112,6 +158,10 @@ codes! {
 
 impl Error {
     /// What the gateway said, when it was the gateway that said something.
+    ///
+    /// ```
+    /// assert!(lakegate_client::Error::Cancelled.problem().is_none());
+    /// ```
     pub fn problem(&self) -> Option<&Problem> {
         match self {
             Self::Gateway(problem) => Some(problem),
@@ -120,6 +170,11 @@ impl Error {
     }
 
     /// The query that this is about, as the audit log names it.
+    ///
+    /// ```
+    /// let error = lakegate_client::Error::Incomplete { reason: "gone".to_owned(), query_id: Some("a".to_owned()) };
+    /// assert_eq!(error.query_id(), Some("a"));
+    /// ```
     pub fn query_id(&self) -> Option<&str> {
         match self {
             Self::Gateway(problem) => problem.query_id.as_deref(),
@@ -132,20 +187,30 @@ impl Error {
 impl Problem {
     /// Reads `application/problem+json`; anything else is no answer of a gateway.
     pub(crate) fn parse(status: u16, body: &[u8]) -> Result<Self> {
-        #[derive(Deserialize)]
-        struct Wire {
-            code: String,
-            #[serde(default)]
-            detail: Option<String>,
-            #[serde(default)]
-            title: Option<String>,
-            #[serde(default)]
-            query_id: Option<String>,
-        }
-        let wire: Wire = serde_json::from_slice(body)
+        let told: Self = serde_json::from_slice(body)
             .map_err(|_| Error::Protocol(format!("status {status} without a description of the problem")))?;
+        Ok(Self { status, ..told })
+    }
+}
+
+/// As it comes.
+#[derive(Deserialize)]
+struct Wire {
+    code: String,
+    #[serde(default)]
+    status: u16,
+    #[serde(default)]
+    detail: Option<String>,
+    #[serde(default)]
+    title: Option<String>,
+    #[serde(default)]
+    query_id: Option<String>,
+}
+
+impl From<Wire> for Problem {
+    fn from(wire: Wire) -> Self {
         let detail = wire.detail.or(wire.title).unwrap_or_else(|| wire.code.clone());
-        Ok(Self { code: Code::from(wire.code.as_str()), status, detail, query_id: wire.query_id })
+        Self { code: Code::from(wire.code.as_str()), status: wire.status, detail, query_id: wire.query_id }
     }
 }
 

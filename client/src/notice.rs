@@ -26,6 +26,10 @@ pub struct PolicyNotice {
 
 impl PolicyNotice {
     /// No rule narrowed the result.
+    ///
+    /// ```
+    /// assert!(lakegate_client::PolicyNotice::default().is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }

@@ -5,6 +5,8 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use arrow::buffer::Buffer;
@@ -12,57 +14,104 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use arrow_ipc::reader::StreamDecoder;
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 
+use crate::cancel::{CancelHandle, Stop};
 use crate::error::{Error, Result};
 use crate::notice::PolicyNotice;
-use crate::query::reason;
+use crate::progress::{Progress, QueryState};
+use crate::send::{Head, reason};
+use crate::settings::OnProgress;
 
 type Body = Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>;
 
-/// The rows of a query. Dropping it before its end cancels the query.
+/// The rows of a query, in batches. Dropping it before its end cancels the query.
+///
+/// ```no_run
+/// # async fn example(connection: lakegate_client::Connection) -> lakegate_client::Result<()> {
+/// use futures::TryStreamExt;
+///
+/// let batches = connection.query("SELECT * FROM orders").stream().await?;
+/// println!("query {}, policy {:?}", batches.query_id, batches.policy);
+/// let all: Vec<lakegate_client::RecordBatch> = batches.try_collect().await?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct ResultStream {
     /// The query, as the audit log names it.
     pub query_id: String,
     /// What policy did to the result.
     pub policy: PolicyNotice,
     schema: SchemaRef,
-    first: Option<RecordBatch>,
-    rest: Batches,
+    batches: Option<BoxStream<'static, Result<RecordBatch>>>,
+    stop: Stop,
+    cancel: CancelHandle,
+    watch: Option<Watch>,
+}
+
+/// Who wants to know how much has arrived.
+struct Watch {
+    on_progress: OnProgress,
+    rows: u64,
+    bytes: Arc<AtomicU64>,
 }
 
 /// Bytes in, batches out. Ends after its first error.
-struct Batches {
+pub(crate) struct Batches {
     query_id: String,
+    first: Option<RecordBatch>,
     body: Option<Body>,
     decoder: StreamDecoder,
     unread: Buffer,
+    bytes: Arc<AtomicU64>,
 }
 
 impl ResultStream {
-    /// Reads up to the first batch, so that the schema is known and an early failure is told early.
-    pub(crate) async fn open(
-        query_id: String,
-        policy: PolicyNotice,
-        body: impl Stream<Item = reqwest::Result<Bytes>> + Send + 'static,
-    ) -> Result<Self> {
-        let mut rest = Batches {
-            query_id: query_id.clone(),
-            body: Some(Box::pin(body)),
-            decoder: StreamDecoder::new(),
-            unread: Buffer::from(Vec::<u8>::new()),
-        };
-        let first = rest.next().await.transpose()?;
-        let schema = rest
-            .decoder
-            .schema()
-            .ok_or_else(|| Error::Protocol("the rows come without their columns".to_owned()))?;
-        Ok(Self { query_id, policy, schema, first, rest })
+    pub(crate) fn new(
+        head: Head,
+        schema: SchemaRef,
+        batches: impl Stream<Item = Result<RecordBatch>> + Send + 'static,
+        stop: Stop,
+        cancel: CancelHandle,
+    ) -> Self {
+        let Head { query_id, policy } = head;
+        Self { query_id, policy, schema, batches: Some(batches.boxed()), stop, cancel, watch: None }
+    }
+
+    /// Tells `on_progress` of each batch, if there is one to tell.
+    pub(crate) fn watched(mut self, on_progress: Option<OnProgress>, bytes: Arc<AtomicU64>) -> Self {
+        self.watch = on_progress.map(|on_progress| Watch { on_progress, rows: 0, bytes });
+        self
     }
 
     /// The columns; the same for every batch.
+    ///
+    /// ```no_run
+    /// # async fn example(connection: lakegate_client::Connection) -> lakegate_client::Result<()> {
+    /// let batches = connection.query("SELECT * FROM orders").stream().await?;
+    /// for field in batches.schema().fields() {
+    ///     println!("{}: {}", field.name(), field.data_type());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn schema(&self) -> SchemaRef {
         self.schema.clone()
+    }
+
+    /// What stops this run from elsewhere.
+    ///
+    /// ```no_run
+    /// # async fn example(connection: lakegate_client::Connection) -> lakegate_client::Result<()> {
+    /// let batches = connection.query("SELECT * FROM orders").stream().await?;
+    /// let button = batches.cancel_handle();
+    /// std::thread::spawn(move || button.cancel());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn cancel_handle(&self) -> CancelHandle {
+        self.cancel.clone()
     }
 }
 
@@ -70,10 +119,35 @@ impl Stream for ResultStream {
     type Item = Result<RecordBatch>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match self.first.take() {
-            Some(batch) => Poll::Ready(Some(Ok(batch))),
-            None => self.rest.poll_next_unpin(cx),
+        let this = &mut *self;
+        let Some(batches) = &mut this.batches else { return Poll::Ready(None) };
+        let next = match this.stop.poll(cx) {
+            Poll::Ready(error) => Some(Err(error)),
+            Poll::Pending => ready!(batches.poll_next_unpin(cx)),
+        };
+        if !matches!(next, Some(Ok(_))) {
+            // Whoever still runs the query hears now that nobody reads.
+            this.batches = None;
         }
+        if let Some(watch) = &mut this.watch {
+            watch.tell(next.as_ref());
+        }
+        Poll::Ready(next)
+    }
+}
+
+impl Watch {
+    fn tell(&mut self, next: Option<&Result<RecordBatch>>) {
+        let state = match next {
+            Some(Ok(batch)) => {
+                self.rows += batch.num_rows() as u64;
+                QueryState::Running
+            }
+            Some(Err(Error::Cancelled)) => QueryState::Cancelled,
+            Some(Err(_)) => QueryState::Failed,
+            None => QueryState::Finished,
+        };
+        (self.on_progress)(&Progress::arriving(self.rows, self.bytes.load(Ordering::Relaxed), state));
     }
 }
 
@@ -88,6 +162,32 @@ impl fmt::Debug for ResultStream {
 }
 
 impl Batches {
+    /// Reads up to the first batch, so that the schema is known and an early failure is told early.
+    pub async fn open(
+        query_id: String,
+        body: impl Stream<Item = reqwest::Result<Bytes>> + Send + 'static,
+    ) -> Result<(SchemaRef, Self)> {
+        let mut batches = Self {
+            query_id,
+            first: None,
+            body: Some(Box::pin(body)),
+            decoder: StreamDecoder::new(),
+            unread: Buffer::from(Vec::<u8>::new()),
+            bytes: Arc::default(),
+        };
+        batches.first = batches.next().await.transpose()?;
+        let schema = batches
+            .decoder
+            .schema()
+            .ok_or_else(|| Error::Protocol("the rows come without their columns".to_owned()))?;
+        Ok((schema, batches))
+    }
+
+    /// How many bytes have arrived, now and later.
+    pub fn bytes(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.bytes)
+    }
+
     /// Whether the end mark was read. The decoder does not tell, but it takes no byte after the mark and takes any
     /// first byte of a next message.
     fn is_complete(&mut self) -> bool {
@@ -104,6 +204,9 @@ impl Stream for Batches {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
+        if let Some(first) = this.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
         loop {
             let Some(body) = &mut this.body else { return Poll::Ready(None) };
             let failure = match this.decoder.decode(&mut this.unread) {
@@ -111,6 +214,7 @@ impl Stream for Batches {
                 Err(error) => Error::Protocol(format!("its rows cannot be read: {error}")),
                 Ok(None) => match ready!(body.poll_next_unpin(cx)) {
                     Some(Ok(bytes)) => {
+                        this.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                         this.unread = Buffer::from(bytes);
                         continue;
                     }

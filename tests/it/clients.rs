@@ -1,5 +1,6 @@
 //! The doors as other people's clients use them: what `scripts/clients.sh` has fetched, as it comes.
 
+mod adbc;
 mod flight_sql;
 mod postgres;
 

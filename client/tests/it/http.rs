@@ -1,16 +1,12 @@
-//! The client against a server that answers byte for byte what a test wants.
+//! Results as their bytes arrive: whole, cut, and of servers that are no gateway.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what must be true by panicking")]
-
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, Int64Array, StringArray};
-use arrow_ipc::writer::StreamWriter;
 use futures::TryStreamExt;
-use lakegate_client::{Code, ConnectOptions, Connection, Error, RecordBatch, ResultStream, Value, blocking};
+use lakegate_client::{Code, ConnectOptions, Connection, Error, ResultStream, Value, blocking};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+
+use crate::server::{ARROW_HEADERS, arrow, batch, until_closed};
 
 /// Answers one request with `response`, in pieces of `piece` bytes. Gives the address, and the request after it.
 async fn serve(response: Vec<u8>, piece: usize) -> (String, oneshot::Receiver<String>) {
@@ -35,29 +31,6 @@ async fn serve(response: Vec<u8>, piece: usize) -> (String, oneshot::Receiver<St
         let _ = sender.send(String::from_utf8(request).unwrap());
     });
     (address, receiver)
-}
-
-fn batch(start: i64) -> RecordBatch {
-    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(start..start + 3));
-    let names: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None, Some("c")]));
-    RecordBatch::try_from_iter_with_nullable([("id", ids, false), ("name", names, true)]).unwrap()
-}
-
-/// An Arrow stream of `batches` with its end mark.
-fn arrow(batches: &[RecordBatch]) -> Vec<u8> {
-    let mut writer = StreamWriter::try_new(Vec::new(), &batch(0).schema()).unwrap();
-    batches.iter().for_each(|batch| writer.write(batch).unwrap());
-    writer.finish().unwrap();
-    writer.into_inner().unwrap()
-}
-
-const ARROW_HEADERS: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/vnd.apache.arrow.stream\r\n\
-    lakegate-query-id: 0190-abc\r\n\
-    lakegate-policy: {\"rows_filtered\":true,\"cells_nulled\":false,\"masked\":[\"name\"],\"columns_hidden\":true}\r\n";
-
-/// A good answer whose body ends with the connection: the transport cannot tell that something is missing.
-fn until_closed(body: &[u8]) -> Vec<u8> {
-    [ARROW_HEADERS.as_bytes(), b"connection: close\r\n\r\n", body].concat()
 }
 
 fn chunked(body: &[u8], end: &[u8]) -> Vec<u8> {
