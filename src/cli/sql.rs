@@ -9,17 +9,24 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lakegate_client::{ConnectOptions, Connection};
+use lakegate_client::ConnectOptions;
 
 use crate::cli::shell;
-use crate::cli::shell::output::Format;
+use crate::cli::shell::rows::Format;
 use crate::cli::shell::script::{self, Input};
+use crate::cli::shell::session::Session;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::identity::LocalIssuer;
 
 /// Where a gateway listens unless something else is said.
 const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+
+/// The exit code of what Ctrl-C ended, as shells know it.
+const INTERRUPTED: i32 = 130;
+
+/// How long what is interrupted may take to put things away.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// How long a token of `--user` is valid.
 const SESSION: Duration = Duration::from_secs(8 * 60 * 60);
@@ -71,11 +78,27 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
     if let Some(database) = args.database {
         options = options.database(database);
     }
-    let connection = Connection::new(options).map_err(shell::failure)?;
+    let session = Session::new(options, args.format).map_err(shell::failure)?;
+    let is_at_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     match args.command {
-        Some(text) => script::run(connection, args.format, Input::Text(text)).await,
-        None if std::io::stdin().is_terminal() => shell::run(connection, args.format).await,
-        None => script::run(connection, args.format, Input::Stdin).await,
+        Some(text) => unless_interrupted(script::run(session, Input::text(text))).await,
+        None if is_at_terminal => shell::run(session).await,
+        None => unless_interrupted(script::run(session, Input::Stdin)).await,
+    }
+}
+
+/// Ctrl-C ends a script. What it was doing is dropped first, which cancels its query and takes away a file that is not
+/// whole.
+async fn unless_interrupted(script: impl Future<Output = Result<()>> + Send + 'static) -> Result<()> {
+    let mut script = tokio::spawn(script);
+    tokio::select! {
+        outcome = &mut script => outcome.map_err(Error::internal)?,
+        _ = tokio::signal::ctrl_c() => {
+            script.abort();
+            // A write that waits for a reader cannot be dropped, and must not keep the program.
+            let _ = tokio::time::timeout(GRACE, script).await;
+            std::process::exit(INTERRUPTED)
+        }
     }
 }
 

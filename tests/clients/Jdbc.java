@@ -23,8 +23,10 @@ import java.util.concurrent.TimeUnit;
  */
 public class Jdbc {
     public static void main(String[] arguments) throws Exception {
+        boolean connected = false;
         try (Connection connection = DriverManager.getConnection(arguments[0], arguments[1], arguments[2]);
                 Scanner lines = new Scanner(System.in, "UTF-8")) {
+            connected = true;
             while (lines.hasNextLine()) {
                 List<String> words = Arrays.asList(lines.nextLine().split("\t", -1));
                 System.out.println("> " + String.join(" ", words));
@@ -36,6 +38,11 @@ public class Jdbc {
                 }
             }
         } catch (SQLException error) {
+            if (connected) {
+                // The work is done: Arrow's driver closes noisily over a result that was cancelled.
+                System.err.println("closed: " + error.getMessage());
+                System.exit(0);
+            }
             System.out.println("refused " + String.valueOf(error.getMessage()).replace('\n', ' '));
         }
         System.out.flush();

@@ -3,130 +3,122 @@
 //! A failed or cancelled query does not end the shell. Statements are cut by [`scan`], which understands quotes and
 //! comments and nothing else of SQL: what a statement means is the gateway's business.
 
+mod assistant;
 mod command;
-pub(crate) mod output;
+mod complete;
+mod copy;
+mod edit;
+mod history;
+mod output;
+pub(crate) mod rows;
 mod scan;
+mod screen;
 pub(crate) mod script;
+pub(crate) mod session;
+mod style;
 pub(super) mod table;
 
-use std::io::Write;
-use std::path::PathBuf;
+use std::io::IsTerminal;
 
-use lakegate_client::{Connection, Query};
-use rustyline::DefaultEditor;
+use rustyline::config::{BellStyle, CompletionType};
 use rustyline::error::ReadlineError;
+use rustyline::history::{DefaultHistory, FileHistory};
+use rustyline::{Config, Editor};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::block_in_place;
 
 use crate::error::{Error, ErrorKind, Result};
-use command::Command;
-use output::{Failure, Format};
+use assistant::Assistant;
+use output::Failure;
+use session::{Next, Session};
+use style::{Paint, Style};
 
 const PROMPT: &str = "lakegate> ";
 const PROMPT_INSIDE: &str = "      ...> ";
 
-/// What a session remembers between statements.
-struct Session {
-    connection: Connection,
-    format: Format,
-    timing: bool,
-}
+type Lines = Editor<Assistant, DefaultHistory>;
 
 /// Reads and runs until `\q` or the end of the input.
-pub async fn run(connection: Connection, format: Format) -> Result<()> {
-    let mut session = Session { connection, format, timing: true };
-    let history = history_file();
-    let mut editor = editor(history.as_deref())?;
-    let mut pending = String::new();
+pub async fn run(session: Session) -> Result<()> {
+    // From here on Ctrl-C is heard and ends nothing by itself.
+    let _heard = signal(SignalKind::interrupt()).map_err(Error::internal)?;
+    let mut session = session.at_terminal();
+    let mut file = history::file();
+    let mut lines = editor(&mut session)?;
+    if let Some(file) = &file {
+        // The first session has none yet, and a shell without its history is still a shell.
+        let _ = lines.load_history(file);
+    }
     println!("Ask in SQL; end a statement with `;`. `\\?` lists the commands, `\\q` leaves.");
+    let mut pending = String::new();
+    let mut initial = String::new();
     loop {
-        let prompt = if scan::awaits_statement(&pending) { PROMPT } else { PROMPT_INSIDE };
-        let (line, returned) = read(editor, prompt).await?;
-        editor = returned;
-        match line {
-            Ok(line) if line.trim_start().starts_with('\\') && scan::awaits_statement(&pending) => {
+        if let Some(assistant) = lines.helper_mut() {
+            assistant.pending.clone_from(&pending);
+            assistant.database = session.database().map(str::to_owned);
+        }
+        let line;
+        (line, lines) = read(lines, prompt(&pending), std::mem::take(&mut initial)).await?;
+        if let Some(terminal) = session.terminal() {
+            terminal.size = lines.dimensions().map(|(columns, rows)| (columns.into(), rows.into()));
+        }
+        let next = match line {
+            Ok(line) => take(&mut session, &mut lines, &mut pending, &line).await,
+            Err(ReadlineError::Interrupted) => {
                 pending.clear();
-                remember(&mut editor, &line);
-                if session.obey(&line).await == Next::Leave {
-                    break;
-                }
+                Next::Go
             }
-            Ok(line) => {
-                pending.push_str(&line);
-                pending.push('\n');
-                pending = session.run_complete(&mut editor, pending).await;
-            }
-            Err(ReadlineError::Interrupted) => pending.clear(),
-            Err(ReadlineError::Eof) => break,
+            Err(ReadlineError::Eof) => Next::Leave,
             Err(error) => {
                 return Err(Error::invalid_request(format!("the terminal cannot be read: {error}")));
             }
-        }
-    }
-    save(&mut editor, history);
-    Ok(())
-}
-
-#[derive(PartialEq, Eq)]
-enum Next {
-    Go,
-    Leave,
-}
-
-impl Session {
-    /// Runs every statement that is complete, and gives back what is not. A failure ends what was typed with it:
-    /// the statements behind it were meant to follow its success.
-    async fn run_complete(&self, editor: &mut DefaultEditor, mut pending: String) -> String {
-        while let Some((statement, rest)) = scan::split_first(&pending) {
-            let (statement, rest) = (statement.trim().to_owned(), rest.to_owned());
-            remember(editor, &format!("{statement};"));
-            if !scan::is_blank(&statement) && self.show(self.connection.query(statement)).await.is_none() {
-                return String::new();
-            }
-            pending = rest;
-        }
-        if scan::awaits_statement(&pending) { String::new() } else { pending }
-    }
-
-    async fn obey(&mut self, line: &str) -> Next {
-        match command::parse(line, self.connection.database()) {
-            Ok(Command::Quit) => return Next::Leave,
-            Ok(Command::Help) => print!("{}", command::HELP),
-            Ok(Command::Timing) => {
-                self.timing = !self.timing;
-                println!("timing is {}", if self.timing { "on" } else { "off" });
-            }
-            Ok(Command::ShowFormat) => println!("results are written as {}", self.format),
-            Ok(Command::Format(format)) => self.format = format,
-            Ok(Command::Ask { sql, params, nothing }) => {
-                let rows = self.show(self.connection.query(sql).params(params)).await;
-                if rows == Some(0) {
-                    eprintln!("{nothing}");
-                }
-            }
-            Err(message) => eprintln!("{message}"),
-        }
-        Next::Go
-    }
-
-    /// Runs a query and prints what comes of it. Ctrl-C drops it, which cancels it at the gateway.
-    async fn show(&self, query: Query) -> Option<u64> {
-        let mut out = std::io::BufWriter::new(std::io::stdout());
-        let outcome = tokio::select! {
-            outcome = output::run(query, self.format, &mut out) => Some(outcome),
-            _ = tokio::signal::ctrl_c() => None,
         };
-        let flushed = out.flush();
-        match &outcome {
-            Some(Ok(summary)) if self.timing => eprintln!("{summary}"),
-            Some(Ok(summary)) => eprintln!("{}", summary.without_time()),
-            Some(Err(Failure::Query(error))) => eprintln!("error: {error}"),
-            Some(Err(Failure::Command(message))) => eprintln!("{message}"),
-            Some(Err(Failure::Write(error))) => eprintln!("error: the result cannot be written: {error}"),
-            None => eprintln!("\ncancelled"),
+        if let Some(Err(error)) = file.as_ref().map(|file| history::save(lines.history_mut(), file)) {
+            eprintln!("the history is not kept: {error}");
+            file = None;
         }
-        if let Err(error) = flushed {
-            eprintln!("error: the result cannot be written: {error}");
+        match next {
+            Next::Go => {}
+            Next::Leave => return Ok(()),
+            Next::Edit(statement) => match block_in_place(|| edit::edit(&statement)) {
+                Ok(text) => initial = text,
+                Err(error) => eprintln!("the statement cannot be edited: {error}"),
+            },
         }
-        outcome.and_then(std::result::Result::ok).map(|summary| summary.rows)
+    }
+}
+
+fn prompt(pending: &str) -> &'static str {
+    if scan::awaits_statement(pending) { PROMPT } else { PROMPT_INSIDE }
+}
+
+/// Does what a line says. A failure ends what was typed with it: what stands behind it was meant to follow its success.
+async fn take(session: &mut Session, lines: &mut Lines, pending: &mut String, line: &str) -> Next {
+    let outcome = if line.trim_start().starts_with('\\') && scan::awaits_statement(pending) {
+        pending.clear();
+        remember(lines.history_mut(), line);
+        session.obey(line).await
+    } else {
+        pending.push_str(line);
+        pending.push('\n');
+        let run = session.run_complete(pending, |statement| remember(lines.history_mut(), statement));
+        run.await.map(|()| Next::Go)
+    };
+    if outcome.is_err() || scan::awaits_statement(pending) {
+        pending.clear();
+    }
+    outcome.unwrap_or_else(|failure| {
+        tell(&failure);
+        Next::Go
+    })
+}
+
+fn tell(failure: &Failure) {
+    let style = Style::of(std::io::stderr().is_terminal());
+    match failure {
+        Failure::Cancelled => eprintln!("\n{failure}"),
+        Failure::Command(message) => eprintln!("{message}"),
+        _ => eprintln!("{} {failure}", style.paint(Paint::Error, "error:")),
     }
 }
 
@@ -135,6 +127,8 @@ pub(crate) fn failure(error: lakegate_client::Error) -> Error {
     let kind = match &error {
         lakegate_client::Error::Options(_) => ErrorKind::InvalidRequest,
         lakegate_client::Error::Unreachable(_) => ErrorKind::Unavailable,
+        lakegate_client::Error::TimedOut(_) => ErrorKind::Timeout,
+        lakegate_client::Error::Cancelled => ErrorKind::Cancelled,
         _ => ErrorKind::QueryFailed,
     };
     let query = error.query_id().map(|id| format!(", query {id}")).unwrap_or_default();
@@ -143,46 +137,35 @@ pub(crate) fn failure(error: lakegate_client::Error) -> Error {
 
 /// Reading blocks, so it has a thread of its own; the editor goes there and comes back.
 async fn read(
-    mut editor: DefaultEditor,
+    mut lines: Lines,
     prompt: &'static str,
-) -> Result<(rustyline::Result<String>, DefaultEditor)> {
+    initial: String,
+) -> Result<(rustyline::Result<String>, Lines)> {
     tokio::task::spawn_blocking(move || {
-        let line = editor.readline(prompt);
-        (line, editor)
+        let line = lines.readline_with_initial(prompt, (&initial, ""));
+        (line, lines)
     })
     .await
     .map_err(Error::internal)
 }
 
-fn editor(history: Option<&std::path::Path>) -> Result<DefaultEditor> {
-    let mut editor = DefaultEditor::new()
-        .map_err(|error| Error::invalid_request(format!("the terminal cannot be used: {error}")))?;
-    if let Some(path) = history {
-        // The first session has none yet, and a shell without its history is still a shell.
-        let _ = editor.load_history(path);
-    }
-    Ok(editor)
+fn editor(session: &mut Session) -> Result<Lines> {
+    let style = session.style();
+    let listing = session.terminal().map(|terminal| terminal.listing.clone());
+    let unusable = |error| Error::invalid_request(format!("the terminal cannot be used: {error}"));
+    let config = Config::builder()
+        .max_history_size(history::MOST)
+        .map_err(unusable)?
+        .history_ignore_space(true)
+        .completion_type(CompletionType::List)
+        .bell_style(BellStyle::None)
+        .build();
+    let mut lines = Editor::with_config(config).map_err(unusable)?;
+    lines.set_helper(listing.map(|listing| Assistant::new(listing, style)));
+    Ok(lines)
 }
 
-fn remember(editor: &mut DefaultEditor, entry: &str) {
-    let _ = editor.add_history_entry(entry.trim());
-}
-
-fn save(editor: &mut DefaultEditor, history: Option<PathBuf>) {
-    let Some(path) = history else { return };
-    let outcome = path
-        .parent()
-        .map_or(Ok(()), std::fs::create_dir_all)
-        .map_err(ReadlineError::from)
-        .and_then(|()| editor.save_history(&path));
-    if let Err(error) = outcome {
-        eprintln!("the history is not saved: {error}");
-    }
-}
-
-/// `$XDG_DATA_HOME/lakegate/history`, as the XDG base directories say.
-fn history_file() -> Option<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let data = absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")))?;
-    Some(data.join("lakegate/history"))
+fn remember(history: &mut FileHistory, entry: &str) {
+    use rustyline::history::History;
+    let _ = history.add(entry.trim());
 }

@@ -1,75 +1,135 @@
-//! Where a statement ends: at the first `;` outside quotes and comments.
+//! A statement's text in pieces, and where it ends: at the first `;` outside quotes and comments.
 //!
 //! Knows `'text'`, `"name"`, `-- comment`, nested `/* comment */` and `$tag$ text $tag$`, and nothing else of SQL.
 
-/// The first statement and what follows its `;`; `None` while no statement is complete.
-pub fn split_first(text: &str) -> Option<(&str, &str)> {
-    let mut rest = text;
-    loop {
-        let token = token(rest)?;
-        if token.what == What::End {
-            let end = text.len() - rest.len();
-            return Some((text.get(..end)?, text.get(end + 1..)?));
-        }
-        rest = rest.get(token.length..)?;
-    }
-}
-
-/// Whether a text is nothing but space and comments.
-pub fn is_blank(text: &str) -> bool {
-    // What is left is the beginning of something unfinished: only a comment is nothing.
-    after_blanks(text).is_some_and(|rest| rest.is_empty() || rest.starts_with("--") || rest.starts_with("/*"))
-}
-
-/// Whether what follows a text begins a statement: it is blank and no comment is open.
-pub fn awaits_statement(text: &str) -> bool {
-    after_blanks(text) == Some("")
-}
-
-/// What is left behind space and closed comments, unless something else stands among them.
-fn after_blanks(mut rest: &str) -> Option<&str> {
-    while let Some(token) = token(rest) {
-        if token.what != What::Nothing {
-            return None;
-        }
-        rest = rest.get(token.length..).unwrap_or_default();
-    }
-    Some(rest)
-}
-
-#[derive(PartialEq, Eq)]
-enum What {
-    /// Space or a comment.
-    Nothing,
-    Something,
+/// What a piece is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    Space,
+    Comment,
+    Word,
+    /// In double quotes.
+    Name,
+    /// In single quotes, or between dollars.
+    Text,
+    Sign,
     /// The `;` itself.
     End,
 }
 
-struct Token {
-    what: What,
-    length: usize,
+/// A piece of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Token<'a> {
+    pub what: What,
+    pub text: &'a str,
+    /// Where it begins.
+    pub at: usize,
+    /// Whether it has its end; one that has not goes on to the end of the text.
+    pub closed: bool,
 }
 
-/// The token that `text` begins with; `None` at the end, or when it is not closed.
-fn token(text: &str) -> Option<Token> {
-    let first = text.chars().next()?;
-    let something = |length| Token { what: What::Something, length };
-    Some(match first {
-        ';' => Token { what: What::End, length: 1 },
-        '\'' | '"' => something(1 + text.get(1..)?.find(first)? + 1),
-        '-' if text.starts_with("--") => Token { what: What::Nothing, length: text.find('\n')? + 1 },
-        '/' if text.starts_with("/*") => Token { what: What::Nothing, length: comment(text)? },
-        '$' => match dollar_tag(text) {
-            Some(tag) => something(tag.len() + text.get(tag.len()..)?.find(tag)? + tag.len()),
-            None => something(1),
-        },
-        space if space.is_whitespace() => Token { what: What::Nothing, length: space.len_utf8() },
-        letter if letter.is_alphanumeric() || letter == '_' => {
-            something(text.find(|next: char| !is_word(next)).unwrap_or(text.len()))
-        }
-        other => something(other.len_utf8()),
+/// The first statement and what follows its `;`; `None` while no statement is complete.
+pub fn split_first(text: &str) -> Option<(&str, &str)> {
+    let end = tokens(text).take_while(|token| token.closed).find(|token| token.what == What::End)?;
+    Some((text.get(..end.at)?, text.get(end.at + 1..)?))
+}
+
+/// Whether a text is nothing but space and comments.
+pub fn is_blank(text: &str) -> bool {
+    tokens(text).all(|token| token.is_nothing())
+}
+
+/// Whether what follows a text begins a statement: it is blank and no comment is open.
+pub fn awaits_statement(text: &str) -> bool {
+    tokens(text).all(|token| token.is_nothing() && token.closed)
+}
+
+/// The pieces of a text, which are all of it.
+pub fn tokens(text: &str) -> impl Iterator<Item = Token<'_>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let token = token(text, at)?;
+        at += token.text.len();
+        Some(token)
     })
+}
+
+impl Token<'_> {
+    /// Space or a comment.
+    pub fn is_nothing(&self) -> bool {
+        matches!(self.what, What::Space | What::Comment)
+    }
+
+    /// A word of SQL, however it is written.
+    pub fn is_word(&self, word: &str) -> bool {
+        self.what == What::Word && self.text.eq_ignore_ascii_case(word)
+    }
+
+    /// What stands inside the quotes, or the word as it is.
+    pub fn value(&self) -> String {
+        let quote = match self.what {
+            What::Name => '"',
+            What::Text if self.text.starts_with('\'') => '\'',
+            _ => return self.text.to_owned(),
+        };
+        let inside = self.text.strip_prefix(quote).unwrap_or_default();
+        let inside = if self.closed { inside.strip_suffix(quote).unwrap_or(inside) } else { inside };
+        inside.replace(&format!("{quote}{quote}"), &quote.to_string())
+    }
+}
+
+/// The names of `a."b".c`; `None` for anything else.
+pub fn path(text: &str) -> Option<Vec<String>> {
+    let tokens: Vec<_> = tokens(text.trim()).collect();
+    let is_right = |(position, token): (usize, &Token<'_>)| match position % 2 {
+        0 => matches!(token.what, What::Word | What::Name) && token.closed,
+        _ => token.text == ".",
+    };
+    let is_path = tokens.len() % 2 == 1 && tokens.iter().enumerate().all(is_right);
+    is_path.then(|| tokens.iter().step_by(2).map(Token::value).collect())
+}
+
+fn token(text: &str, at: usize) -> Option<Token<'_>> {
+    let rest = text.get(at..)?;
+    let first = rest.chars().next()?;
+    let (what, length) = match first {
+        ';' => (What::End, Some(1)),
+        '\'' => (What::Text, quoted(rest, first)),
+        '"' => (What::Name, quoted(rest, first)),
+        '-' if rest.starts_with("--") => (What::Comment, rest.find('\n').map(|end| end + 1)),
+        '/' if rest.starts_with("/*") => (What::Comment, comment(rest)),
+        '$' => match dollar_tag(rest) {
+            Some(tag) => (What::Text, dollars(rest, tag)),
+            None => (What::Sign, Some(1)),
+        },
+        space if space.is_whitespace() => (What::Space, run(rest, char::is_whitespace)),
+        letter if letter.is_alphanumeric() || letter == '_' => (What::Word, run(rest, is_word)),
+        other => (What::Sign, Some(other.len_utf8())),
+    };
+    let text = rest.get(..length.unwrap_or(rest.len()))?;
+    Some(Token { what, text, at, closed: length.is_some() })
+}
+
+/// The length of what `text` begins with and `belongs` takes.
+fn run(text: &str, belongs: fn(char) -> bool) -> Option<usize> {
+    Some(text.find(|next| !belongs(next)).unwrap_or(text.len()))
+}
+
+/// The length of the quoted thing that `text` begins with; a doubled quote does not end it.
+fn quoted(text: &str, quote: char) -> Option<usize> {
+    let mut position = 1;
+    loop {
+        position += text.get(position..)?.find(quote)? + 1;
+        if !text.get(position..)?.starts_with(quote) {
+            return Some(position);
+        }
+        position += 1;
+    }
+}
+
+/// The length of the text between two of `tag`.
+fn dollars(text: &str, tag: &str) -> Option<usize> {
+    Some(tag.len() + text.get(tag.len()..)?.find(tag)? + tag.len())
 }
 
 /// A `$` inside a word is part of it and opens no text.
@@ -162,6 +222,25 @@ mod tests {
             [("", true), (" \n-- x", true), ("/* x", true), ("/* x */ 1", false), ("'", false), ("-1", false)]
         {
             assert_eq!(is_blank(text), blank, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_pieces_are_the_whole_text_and_know_what_they_are() {
+        let text = "select \"a\"\"b\", 'it''s' -- x\n from $$y$$ where \"op";
+        let pieces: Vec<_> = tokens(text).filter(|token| !token.is_nothing()).collect();
+        let values: Vec<_> = pieces.iter().map(Token::value).collect();
+        assert_eq!(values, ["select", "a\"b", ",", "it's", "from", "$$y$$", "where", "op"]);
+        assert_eq!(tokens(text).map(|token| token.text).collect::<String>(), text);
+        assert!(pieces.iter().all(|token| text[token.at..].starts_with(token.text)));
+        assert_eq!(pieces.last().map(|token| (token.what, token.closed)), Some((What::Name, false)));
+    }
+
+    #[test]
+    fn a_path_is_names_with_dots_between() {
+        assert_eq!(path(" a.\"b c\" "), Some(vec!["a".to_owned(), "b c".to_owned()]));
+        for text in ["", "a.", ".a", "a b", "a..b", "a.'b'", "\"a", "(a)"] {
+            assert_eq!(path(text), None, "{text}");
         }
     }
 
