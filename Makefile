@@ -15,7 +15,7 @@ help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build the program (a profile that compiles fast)
-	$(CARGO) build --locked --workspace --bins
+	$(CARGO) build --locked --package lakegate --bins
 
 demo: build ## Build, fill ./demo with data and policies, and serve it
 	"$(CARGO_TARGET_DIR)/debug/lakegate" demo --dir "$(DEMO_DIR)" $(DEMO_FLAGS)

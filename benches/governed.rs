@@ -235,6 +235,7 @@ impl Governed {
             strict: false,
             max_rows: None,
             door: "bench",
+            watch: None,
         };
         let started = Instant::now();
         let answer = query::run(&self.app, Arc::clone(&self.reader), request).await.unwrap();

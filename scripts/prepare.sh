@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that the tests have what they need: a C compiler, PostgreSQL and MariaDB, Java and Python with the clients
+# Makes sure that the tests have what they need: compilers of C and C++, PostgreSQL and MariaDB, Java and Python with the clients
 # that connect. The tests start private
 # instances of the two on free ports, so no service of the system has to run.
 #
@@ -19,6 +19,7 @@ has_mariadb() {
 missing() {
     list=''
     command -v cc >/dev/null 2>&1 || list="$list gcc libc6-dev"
+    command -v c++ >/dev/null 2>&1 || list="$list g++"
     has_postgres || list="$list postgresql"
     has_mariadb || list="$list mariadb-server"
     command -v java >/dev/null 2>&1 || list="$list default-jdk-headless"

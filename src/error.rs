@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+use uuid::Uuid;
+
 /// The outcome of anything that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -117,6 +119,27 @@ impl Error {
     pub fn detail(&self) -> &str {
         &self.detail
     }
+
+    /// Logs the cause, under the id of the query where it is known: as an error when it is ours, since only then somebody must act.
+    pub fn log(&self, query_id: impl Into<Option<Uuid>>) {
+        let query_id = query_id.into().map(tracing::field::display);
+        let cause = std::error::Error::source(self).map(chain).unwrap_or_default();
+        let code = self.kind.code();
+        match self.kind {
+            ErrorKind::Internal
+            | ErrorKind::Unavailable
+            | ErrorKind::PolicyError
+            | ErrorKind::PolicyInvalid => {
+                tracing::error!(query_id, code, cause, "request failed: {self}");
+            }
+            _ => tracing::debug!(query_id, code, cause, "request refused: {self}"),
+        }
+    }
+}
+
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 impl fmt::Display for Error {

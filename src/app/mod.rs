@@ -19,6 +19,7 @@ use crate::policy::compile::Index;
 use crate::policy::principal::{Identity, Principal};
 use crate::query::engine::Engine;
 use crate::query::mask::MaskKey;
+use crate::results::Results;
 use crate::store::Store;
 use crate::store::record::{Change, State};
 
@@ -34,6 +35,8 @@ pub struct App {
     pub audit: AuditSink,
     pub authenticator: Authenticator,
     pub engine: Arc<Engine>,
+    /// Of queries that nobody waits for.
+    pub results: Arc<Results>,
     /// What the mask `hash` is keyed with.
     pub mask_key: MaskKey,
     governance: ArcSwap<Governance>,
@@ -74,6 +77,7 @@ impl App {
             governance: ArcSwap::from_pointee(Governance::of(store.load().await?)),
             reached: ArcSwap::from_pointee(Instant::now()),
             mask_key: store.secret("mask", random_key).await?.into(),
+            results: Arc::new(Results::new(&config.limits, lake.results()?)),
             config,
             store,
             lake,
@@ -94,6 +98,7 @@ impl App {
             audit,
             authenticator: self.authenticator.clone(),
             engine: Arc::clone(&self.engine),
+            results: Arc::clone(&self.results),
             mask_key: Arc::clone(&self.mask_key),
             governance: ArcSwap::from_pointee(Governance::of(state)),
             reached: ArcSwap::from_pointee(Instant::now()),

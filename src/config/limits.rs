@@ -26,6 +26,18 @@ pub struct LimitsConfig {
     pub max_body_bytes: usize,
     /// `limits.max_concurrent_queries`, `LAKEGATE__LIMITS__MAX_CONCURRENT_QUERIES`: more wait their turn.
     pub max_concurrent_queries: usize,
+    /// `limits.result_memory`, `LAKEGATE__LIMITS__RESULT_MEMORY`: what results that are kept may hold in memory, all
+    /// together; the rest lies in the lake.
+    #[serde(deserialize_with = "value::size")]
+    pub result_memory: u64,
+    /// `limits.result_size`, `LAKEGATE__LIMITS__RESULT_SIZE`: how large one result that is kept may be, compressed.
+    #[serde(deserialize_with = "value::size")]
+    pub result_size: u64,
+    /// `limits.result_life`, `LAKEGATE__LIMITS__RESULT_LIFE`: how long a result is kept after its end: seconds or `1h`.
+    #[serde(deserialize_with = "value::duration", serialize_with = "value::seconds")]
+    pub result_life: Duration,
+    /// `limits.results_per_user`, `LAKEGATE__LIMITS__RESULTS_PER_USER`: how many queries of one user are kept at once.
+    pub results_per_user: usize,
     /// `limits.ingest_memory`, `LAKEGATE__LIMITS__INGEST_MEMORY`: what one ingestion may hold.
     #[serde(deserialize_with = "value::size")]
     pub ingest_memory: u64,
@@ -46,6 +58,9 @@ impl LimitsConfig {
             ("max_sql_bytes", self.max_sql_bytes as u64),
             ("max_body_bytes", self.max_body_bytes as u64),
             ("max_concurrent_queries", self.max_concurrent_queries as u64),
+            ("result_size", self.result_size),
+            ("result_life", self.result_life.as_secs()),
+            ("results_per_user", self.results_per_user as u64),
             ("ingest_memory", self.ingest_memory),
             ("batch_size", self.batch_size as u64),
             ("target_partitions", self.target_partitions as u64),
@@ -65,6 +80,10 @@ impl Default for LimitsConfig {
             max_sql_bytes: 1 << 20,
             max_body_bytes: 2 << 20,
             max_concurrent_queries: 64,
+            result_memory: 128 * MIB,
+            result_size: 10 * 1024 * MIB,
+            result_life: Duration::from_secs(3600),
+            results_per_user: 100,
             ingest_memory: 128 * MIB,
             pushdown_filters: false,
             batch_size: 8192,

@@ -4,6 +4,7 @@
 //! the listed files. This folder knows files and versions; who may read them, what a table is called by whom and
 //! which version is the published one are the business of others.
 
+mod area;
 mod clustering;
 mod columns;
 mod delta;
@@ -30,8 +31,10 @@ use crate::config::LakeConfig;
 use crate::error::{Error, Result};
 use crate::policy::model::TableName;
 
+pub use area::Area;
 pub use clustering::Clustering;
 pub use delta::{DeltaLog, OpenTable};
+pub(crate) use statistics::read_statistics;
 pub use stores::Stores;
 
 /// How many table versions keep their file list in memory.
@@ -115,6 +118,13 @@ impl Lake {
     /// Where a table of ours lies: the id keeps it apart from an earlier table of the same name.
     pub fn table_location(&self, name: &TableName, id: &str) -> String {
         format!("{}/{}/{}-{id}", self.root, layout::segment(&name.database), layout::segment(&name.table))
+    }
+
+    /// Where results that are kept lie when they do not fit into memory.
+    pub fn results(&self) -> Result<Area> {
+        let location = format!("{}/.results", self.root);
+        let (store, _, folder) = self.stores.open(&location)?;
+        Ok(Area::new(store, folder, location))
     }
 
     /// Whether `location` is below the lake's root.

@@ -4,7 +4,9 @@
 //! from it (`min(x)`), it must be a value of the file. Writers shorten texts, cut timestamps to milliseconds and leave
 //! out NaN, so only some types serve the second use; what serves neither is not read at all.
 
-use arrow_schema::{DataType, FieldRef, TimeUnit};
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, FieldRef, TimeUnit};
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, Statistics};
@@ -157,12 +159,24 @@ fn timestamp(text: &str) -> Option<i64> {
     Some(local.and_utc().timestamp_micros())
 }
 
+/// Reads `text` as the statistics of a file with a column of each kind that has bounds.
+pub(crate) fn read_statistics(text: &str) -> Statistics {
+    let types = [
+        DataType::Int64,
+        DataType::Float64,
+        DataType::Utf8,
+        DataType::Date32,
+        DataType::Decimal128(38, 10),
+        DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        DataType::Boolean,
+    ];
+    let field = |(at, data_type): (usize, DataType)| Arc::new(Field::new(format!("c{at}"), data_type, true));
+    let columns: Vec<FieldRef> = types.into_iter().enumerate().map(field).collect();
+    FileBounds::parse(Some(text), &columns).facts(1)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use arrow_schema::Field;
-
     use super::*;
 
     fn of(data_type: DataType, min: &str, max: &str) -> ColumnBounds {

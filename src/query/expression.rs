@@ -65,6 +65,14 @@ pub fn value(
     Ok((expr, data_type))
 }
 
+/// The expression `text` with the values of `reader` in it, spelt out: equal where it says the same to two readers.
+pub fn bound(text: &str, reader: &Reader<'_>) -> Result<String, String> {
+    let mut syntax = parse(text)?;
+    substitute(&mut syntax.expr, reader)?;
+    // As SQL two values could look alike: a quote that is in one, and one that is escaped.
+    Ok(format!("{:?}", syntax.expr))
+}
+
 /// Checks what can be checked of a rule's expression without a table.
 pub fn check_syntax(text: &str) -> Result<(), String> {
     parse(text).map(|_| ())

@@ -31,8 +31,11 @@ mod record;
 pub mod replay;
 pub mod rewrite;
 mod show;
+pub mod spelling;
 mod sql_type;
+pub mod standing;
 pub mod stream;
+pub mod watch;
 
 use std::sync::Arc;
 
@@ -52,7 +55,9 @@ pub use self::prepare::{Prepared, prepare};
 use self::record::Record;
 use self::rewrite::Guarded;
 pub use self::sql_type::sql_type;
+use self::standing::Standing;
 pub use self::stream::RowStream;
+use self::watch::{Stage, Watch};
 use crate::app::App;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::principal::Identity;
@@ -74,6 +79,8 @@ pub struct Request {
     pub max_rows: Option<u64>,
     /// The protocol it came through.
     pub door: &'static str,
+    /// For whoever keeps the result and tells how far it is.
+    pub watch: Option<Arc<Watch>>,
 }
 
 /// What a statement gives: its columns, what policy did, and the rows as they come.
@@ -83,6 +90,20 @@ pub struct Answer {
     pub schema: SchemaRef,
     pub notice: PolicyNotice,
     pub rows: RowStream,
+}
+
+impl Request {
+    fn entering(&self, stage: Stage) {
+        if let Some(watch) = &self.watch {
+            watch.enter(stage);
+        }
+    }
+
+    fn rests_on(&self, standing: impl FnOnce() -> Standing) {
+        if let Some(watch) = &self.watch {
+            watch.rests_on(standing());
+        }
+    }
 }
 
 /// Runs one statement for `identity`. Every way it can end leaves one audit record.
@@ -96,6 +117,7 @@ pub async fn run(app: &Arc<App>, identity: Arc<Identity>, request: Request) -> R
             return Err(error);
         }
     };
+    request.entering(Stage::Planning);
     let (owned_app, owned_request) = (Arc::clone(app), request.clone());
     let deadline = started + app.engine.timeout();
     let (planned, notice, record) = app
@@ -113,6 +135,10 @@ pub async fn run(app: &Arc<App>, identity: Arc<Identity>, request: Request) -> R
         })
         .await??;
     let schema = Arc::clone(planned.schema());
+    request.entering(Stage::Running);
+    if let Some(watch) = &request.watch {
+        watch.runs(planned.open_plan());
+    }
     let rows = match planned.start() {
         Ok(rows) => rows,
         Err(error) => {
@@ -140,12 +166,19 @@ async fn stages(
         Text::Query(parsed) => parsed,
         Text::Command(command) => {
             record.names(command.tables().iter().map(ToString::to_string));
-            let told = command.run(app, &identity).await?;
+            let before = app.state();
+            let told = command.run(app, &identity).await;
+            request.rests_on(|| match told {
+                Ok(_) => Standing::of_nothing(),
+                Err(_) => Standing::of_all(&identity, &before, administers),
+            });
+            let told = told?;
             return Ok((Planned::told(told), PolicyNotice::default()));
         }
     };
     record.names(parsed.tables().iter().map(ToString::to_string));
     if parsed.explain() == Some(Explain::Access) {
+        request.rests_on(|| Standing::of_all(&identity, &app.state(), administers));
         let told = access::as_batch(&access::explain(app, &identity, &parsed, administers).await?)?;
         return Ok((Planned::told(told), PolicyNotice::default()));
     }
@@ -165,9 +198,16 @@ async fn guard(
 ) -> Result<(Guarded, PolicyNotice)> {
     let administers = app.is_administrator(&identity);
     let has_wildcard = parsed.has_wildcard();
-    let authorized = Authorized::authorize(parsed, identity, app.state(), administers)?;
+    let governance = app.state();
+    let authorized =
+        Authorized::authorize(parsed, Arc::clone(&identity), Arc::clone(&governance), administers);
+    if authorized.is_err() {
+        request.rests_on(|| Standing::of_all(&identity, &governance, administers));
+    }
+    let authorized = authorized?;
     let notice = PolicyNotice::of(&authorized);
     record.authorized(&authorized, &notice);
+    request.rests_on(|| Standing::of(&authorized, administers));
     if request.strict {
         notice.refuse_narrowing(has_wildcard)?;
     }
@@ -175,7 +215,12 @@ async fn guard(
     Ok((guarded, notice))
 }
 
-fn refuse_too_long(sql: &str, limit: usize) -> Result<()> {
+/// Refuses a text that is longer than a statement may be, before anything is made of it.
+///
+/// # Errors
+///
+/// `limit_exceeded` when it is.
+pub fn refuse_too_long(sql: &str, limit: usize) -> Result<()> {
     if sql.len() > limit {
         return Err(Error::new(
             ErrorKind::LimitExceeded,

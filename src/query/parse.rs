@@ -23,9 +23,10 @@ use self::shape::Shape;
 use super::command::Command;
 use super::engine::CATALOG;
 use super::fault;
-use super::pg_catalog;
+use super::pg_catalog::{self, Rewritten};
 use super::precedence;
 use super::show::Listing;
+use super::spelling::{offsets, refuse_quotes_in_names, spelled};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::model::TableName;
 
@@ -82,8 +83,8 @@ impl Text {
         };
         match rewritten {
             None => Self::parse(sql, database),
-            Some(sql) => match Self::parse(&sql, database)? {
-                Self::Query(parsed) => Ok(Self::Query(Parsed { asks_catalog: true, ..parsed })),
+            Some(Rewritten { sql, asks_catalog }) => match Self::parse(&sql, database)? {
+                Self::Query(parsed) => Ok(Self::Query(Parsed { asks_catalog, ..parsed })),
                 command => Ok(command),
             },
         }
@@ -95,7 +96,7 @@ impl Text {
             return Parsed::listing(listing).map(Self::Query);
         }
         if let Some(query) = after_explain_access(sql) {
-            let statement = one_statement(&query)?;
+            let statement = one_statement(query)?;
             let Statement::Statement(inner) = &statement else {
                 return Err(not_allowed("EXPLAIN ACCESS of anything but a query"));
             };
@@ -186,7 +187,10 @@ impl Parsed {
 
     /// The statement as text.
     pub(super) fn text(&self) -> String {
-        self.statement.to_string()
+        match &self.statement {
+            Statement::Statement(statement) => spelled(statement),
+            other => other.to_string(),
+        }
     }
 
     /// The statement.
@@ -203,7 +207,10 @@ impl Parsed {
 /// The query that `sql` is, in the words that a view keeps. Anything but a plain query is refused.
 pub(super) fn query_text(sql: &str) -> Result<String> {
     match one_statement(sql)? {
-        Statement::Statement(inner) if matches!(*inner, SqlStatement::Query(_)) => Ok(inner.to_string()),
+        Statement::Statement(inner) if matches!(*inner, SqlStatement::Query(_)) => {
+            refuse_quotes_in_names(&GenericDialect {}, sql)?;
+            Ok(spelled(&inner))
+        }
         _ => Err(not_allowed(&first_word(sql))),
     }
 }
@@ -221,17 +228,19 @@ fn one_statement(sql: &str) -> Result<Statement> {
 }
 
 /// What stands behind `EXPLAIN ACCESS`, if `sql` begins with it.
-fn after_explain_access(sql: &str) -> Option<String> {
-    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize().ok()?;
-    let mut rest = tokens.into_iter().skip_while(|token| matches!(token, Token::Whitespace(_)));
+fn after_explain_access(sql: &str) -> Option<&str> {
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().ok()?;
+    let mut words = tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_)));
     for keyword in ["EXPLAIN", "ACCESS"] {
-        let word = rest.find(|token| !matches!(token, Token::Whitespace(_)))?;
-        if !matches!(word, Token::Word(word) if word.value.eq_ignore_ascii_case(keyword) && word.quote_style.is_none())
-        {
+        let Token::Word(word) = &words.next()?.token else { return None };
+        if !word.value.eq_ignore_ascii_case(keyword) || word.quote_style.is_some() {
             return None;
         }
     }
-    Some(rest.map(|token| token.to_string()).collect())
+    match words.next() {
+        Some(first) => sql.get(*offsets(sql, [first.span.start]).first()?..),
+        None => Some(""),
+    }
 }
 
 /// A query, or the EXPLAIN of one.

@@ -20,6 +20,7 @@ use futures::StreamExt;
 use super::barrier::check::check;
 use super::barrier::infallible::is_infallible;
 use super::barrier::logical::Barrier;
+use super::barrier::scrub;
 use super::constants::fit_batches;
 use super::engine;
 use super::explain;
@@ -143,6 +144,14 @@ impl Planned {
         &self.schema
     }
 
+    /// What will run, when nothing is withheld of what it reads.
+    pub fn open_plan(&self) -> Option<&Arc<dyn ExecutionPlan>> {
+        match &self.work {
+            Plan::Run { plan, .. } if !self.withholds => Some(plan),
+            _ => None,
+        }
+    }
+
     /// Starts the plan. Nothing runs until the stream is polled.
     pub fn start(self) -> Result<SendableRecordBatchStream> {
         let rows = match self.work {
@@ -157,10 +166,17 @@ impl Planned {
             }
         };
         Ok(match self.withholds {
-            true => marking_faults(rows),
+            true => marking_faults(alone(rows)),
             false => rows,
         })
     }
+}
+
+/// `rows` without a byte of what is withheld.
+fn alone(rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
+    let schema = rows.schema();
+    let scrubbed = rows.map(|batch| batch.and_then(|batch| scrub::alone(&batch)));
+    Box::pin(RecordBatchStreamAdapter::new(schema, scrubbed))
 }
 
 /// `rows` whose faults are told as those of rows that lie among withheld ones.

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 /// Which folder may name which others. `error` and `config` are open to all; `app`, `cli` and `main` may name all.
 const EDGES: &[(&str, &[&str])] = &[
-    ("serve", &["identity", "query", "ingest", "catalog", "store", "audit", "policy", "app"]),
+    ("serve", &["identity", "query", "results", "ingest", "catalog", "store", "audit", "policy", "app"]),
+    ("results", &["query", "lake", "policy", "app"]),
     ("identity", &["store", "policy"]),
     ("query", &["policy", "catalog", "lake", "audit", "store", "app"]),
     ("ingest", &["catalog", "lake", "audit", "policy", "app"]),
@@ -23,7 +24,7 @@ const EDGES: &[(&str, &[&str])] = &[
 
 const OPEN_TO_ALL: &[&str] = &["error", "config"];
 
-const MAY_NAME_ALL: &[&str] = &["app", "cli", "main", "lib"];
+const MAY_NAME_ALL: &[&str] = &["app", "cli", "fuzzing", "main", "lib"];
 
 /// Words of an outside crate, and the only places that may name it.
 const CRATES: &[(&[&str], &[&str])] = &[

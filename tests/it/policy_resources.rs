@@ -500,7 +500,7 @@ async fn views_are_made_read_changed_and_removed() {
                 json!({ "name": "shop.v", "sql": two, "columns": columns, "owner": "admin", "revision": 1 }),
                 "create_view",
             ),
-            ("POST", all, "", view(two), 409, says("conflict", "view exists already: `shop.v`"), NONE),
+            ("POST", all, "", view(two), 409, says("conflict", "the name `shop.v` is taken"), NONE),
             ("POST", all, "", json!({ "name": "shop.items", "sql": two }), 409, refused("conflict"), NONE),
             ("POST", all, "", json!({ "name": "none.v", "sql": two }), 404, refused("not_found"), NONE),
             (

@@ -295,6 +295,89 @@ async fn the_catalog_has_what_its_reader_may_know() {
     assert_eq!(gateway.sql("bo", "SELECT pg_get_userbyid(1)").await.code(), "query_failed");
 }
 
+/// A text that a client has put in quotes stays that text, however the statement is taken apart.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_in_quotes_stays_what_it_is() {
+    let gateway = gateway().await;
+    let ana = connect(&gateway, "ana", "shop").await.unwrap();
+    for value in
+        ["it's", "a''b", r"x\' OR 1=1 --", r"\", "'; SELECT 1; --", "/*", "{a}", "$q$", "x' OR '1'='1"]
+    {
+        let literal = format!("'{}'", value.replace('\'', "''"));
+        let alone = texts(&ana, &format!("SELECT {literal} AS a")).await;
+        assert_eq!(alone, [[Some(value.to_owned())]], "{literal}");
+        let one_of_two = texts(&ana, &format!("SELECT {literal} AS a; SELECT 'end'")).await;
+        assert_eq!(one_of_two, [[Some(value.to_owned())], [Some("end".to_owned())]], "{literal}");
+        let beside_the_catalog = texts(&ana, &format!("SELECT {literal} AS a, current_user AS b")).await;
+        assert_eq!(beside_the_catalog, [[Some(value.to_owned()), Some("ana".to_owned())]], "{literal}");
+    }
+    let spliced = ana.simple_query("SELECT '{(SELECT max(total) FROM orders)}'::int[], current_user").await;
+    assert_eq!(state(&spliced.unwrap_err()), SqlState::SYNTAX_ERROR);
+    let quoted = ana.simple_query(r#"SELECT 1 AS "a""b", current_user"#).await;
+    assert_eq!(state(&quoted.unwrap_err()), SqlState::SYNTAX_ERROR);
+}
+
+/// What is known of the catalog's tables is not taken for true of others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_names_the_user_means_the_same_as_one_that_does_not() {
+    let gateway = gateway().await;
+    let ana = connect(&gateway, "ana", "shop").await.unwrap();
+    for sql in [
+        "SELECT id, (SELECT max(o.total) FROM orders o WHERE o.id = orders.id) AS m FROM orders WHERE TRUE ORDER BY id",
+        "SELECT *, id AS again FROM orders WHERE TRUE ORDER BY 1",
+        r"SELECT count(*) FROM orders WHERE region LIKE 'e\_st' ESCAPE '\' AND TRUE",
+        "SELECT id FROM orders WHERE total > (SELECT avg(total) FROM orders) AND TRUE ORDER BY 1",
+    ] {
+        let plain = texts(&ana, sql).await;
+        let named = texts(&ana, &sql.replace("TRUE", "current_user = 'ana'")).await;
+        assert_eq!(named, plain, "{sql}");
+        assert!(!plain.is_empty());
+    }
+    let many =
+        ana.simple_query("SELECT (SELECT id FROM orders) FROM orders WHERE current_user = 'ana'").await;
+    assert!(many.is_err(), "a subquery that gives many rows is no value");
+}
+
+/// What the engine would read as something else, and not refuse.
+#[tokio::test(flavor = "multi_thread")]
+async fn literals_and_forms_of_time_mean_what_they_mean_in_postgresql() {
+    let gateway = gateway().await;
+    let ana = connect(&gateway, "ana", "shop").await.unwrap();
+    for (sql, value) in [
+        ("SELECT count(*) FROM orders WHERE region = ANY('{west,north}'::text[])", "1"),
+        ("SELECT count(*) FROM orders WHERE id = ANY('{1,3}'::int[]) AND current_user = 'ana'", "2"),
+        (r"SELECT encode('\x01ff'::bytea, 'hex')", "01ff"),
+        ("SELECT to_char(DATE '2024-03-09', 'YYYY-MM')", "2024-03"),
+        ("SELECT TO_DATE('1995-01-31', 'YYYY-MM-DD')", "1995-01-31"),
+        (
+            "SELECT TO_TIMESTAMP('1995-01-31 10:20:30.000500', 'YYYY-MM-DD HH24:MI:SS.US')",
+            "1995-01-31 10:20:30.000500+00",
+        ),
+    ] {
+        assert_eq!(texts(&ana, sql).await, [[Some(value.to_owned())]], "{sql}");
+    }
+    let unknown = ana.simple_query("SELECT to_char(DATE '2024-03-09', 'J')").await.unwrap_err();
+    assert_eq!(told(&unknown).2, "the form `J` has letters that are not known here");
+}
+
+/// A value that a client says the type of is compared as what it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_of_another_type_is_compared_as_a_number() {
+    let gateway = gateway().await;
+    let ana = connect(&gateway, "ana", "shop").await.unwrap();
+    let count = async |sql: &str, kind: Type, value: &(dyn tokio_postgres::types::ToSql + Sync)| {
+        let statement = ana.prepare_typed(sql, &[kind]).await.unwrap();
+        ana.query_one(&statement, &[value]).await.unwrap().get::<_, i64>(0)
+    };
+    let exact = "SELECT count(*) FROM orders WHERE CAST(total AS DECIMAL(15, 2)) > $1";
+    assert_eq!(count(exact, Type::INT4, &20_i32).await, 2);
+    assert_eq!(count(exact, Type::FLOAT8, &20.25_f64).await, 1);
+    assert_eq!(count("SELECT count(*) FROM orders WHERE id > $1", Type::FLOAT8, &1.5_f64).await, 2);
+    assert_eq!(count("SELECT count(*) FROM orders WHERE id = $1", Type::INT2, &3_i16).await, 1);
+    let flag = "SELECT count(*) FROM (SELECT id = 1 AS is_first FROM orders) t WHERE is_first = 'f'";
+    assert_eq!(texts(&ana, flag).await, [[Some("2".to_owned())]]);
+}
+
 /// Sends `bytes` and reads until the gateway has had enough.
 async fn sent(gateway: &Gateway, bytes: &[u8]) -> Vec<u8> {
     let mut socket = TcpStream::connect(gateway.postgres).await.unwrap();

@@ -458,11 +458,17 @@ const FOR_EVERYBODY: &[(&str, &str)] = &[
     ("GET", "/v1/databases/{database}"),
     ("GET", "/v1/me"),
     ("GET", "/v1/openapi.json"),
+    ("GET", "/v1/queries"),
+    ("GET", "/v1/queries/{id}"),
+    ("GET", "/v1/queries/{id}/events"),
+    ("GET", "/v1/queries/{id}/result"),
     ("GET", "/v1/tables"),
     ("GET", "/v1/tables/{database}/{table}"),
     ("POST", "/v1/access/explain"),
     ("POST", "/v1/grants"),
+    ("POST", "/v1/queries"),
     ("POST", "/v1/sql"),
+    ("DELETE", "/v1/queries/{id}"),
 ];
 
 /// What needs no credentials.
@@ -584,15 +590,19 @@ async fn everybody_needs_a_token_and_no_more_for_what_is_theirs() {
             assert_eq!(answer.headers["www-authenticate"], "Bearer", "{method} {path}");
         }
     }
+    let submitted = gateway.post("eve", "/v1/queries", &json!({ "sql": "SELECT id FROM shop.items" })).await;
+    let own = submitted.json()["query_id"].as_str().unwrap().to_owned();
     for (method, path) in FOR_EVERYBODY {
         let (body, status) = match (*method, *path) {
+            ("POST", "/v1/queries") => (json!({ "sql": "SELECT id FROM shop.items" }), 202),
+            ("DELETE", _) => (json!(null), 204),
             (_, "/v1/grants") => {
                 (json!({ "to": "user:bo", "on": "shop.items", "permissions": ["select"] }), 201)
             }
             ("POST", _) => (json!({ "sql": "SELECT id FROM shop.items" }), 200),
             _ => (json!(null), 200),
         };
-        let answer = ask(&gateway, "eve", method, &address(path, "x"), "", &body).await;
+        let answer = ask(&gateway, "eve", method, &address(path, &own), "", &body).await;
         assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
     }
     // The same addresses show nothing to somebody without a grant.

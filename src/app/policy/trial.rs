@@ -81,6 +81,7 @@ async fn ask(trial: &Arc<App>, test: &Assertion) -> Result<(Vec<String>, u64)> {
         strict: false,
         max_rows: None,
         door: "policy",
+        watch: None,
     };
     let mut answer = query::run(trial, Arc::new(test.identity.clone()), request).await?;
     let mut count = 0_u64;

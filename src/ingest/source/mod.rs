@@ -9,6 +9,7 @@ mod postgres;
 mod sqlite;
 mod sqlite_value;
 
+pub(crate) use self::postgres::rows_in as rows_in_copy;
 use std::fmt;
 
 use arrow::array::RecordBatch;

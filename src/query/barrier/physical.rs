@@ -28,6 +28,7 @@ use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 use futures::StreamExt;
 
 use super::logical::Barrier;
+use super::scrub;
 
 /// The executable form of [`Barrier`].
 #[derive(Debug)]
@@ -142,7 +143,7 @@ impl ExecutionPlan for BarrierExec {
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let table = self.table.clone();
         let rows = self.input.execute(partition, context)?.map(move |batch| {
-            batch.map_err(|fault| {
+            batch.and_then(|batch| scrub::blank(&batch)).map_err(|fault| {
                 DataFusionError::External(Box::new(BehindBarrier {
                     table: table.clone(),
                     source: Arc::new(fault),

@@ -8,12 +8,13 @@ use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::sql::sqlparser::ast::{CreateView as CreateViewSyntax, ObjectType, Statement};
 
-use super::super::authorize::{Authorized, asker};
+use super::super::authorize::{Authorized, asker, decide_named};
 use super::super::fault;
 use super::super::parse::{Parsed, full_object_name, no_such_table, not_allowed, query_text};
+use super::super::spelling::spelled;
 use crate::app::{App, Governance};
 use crate::error::{Error, ErrorKind, Result};
-use crate::policy::decide::can;
+use crate::policy::decide::{Asker, can};
 use crate::policy::model::{Permission, TableName, Target};
 use crate::policy::principal::Identity;
 use crate::store::record::{Change, View};
@@ -45,7 +46,7 @@ impl CreateView {
             return Err(not_allowed("CREATE VIEW with options"));
         }
         let name = full_object_name(&syntax.name, database)?;
-        let sql = syntax.query.to_string();
+        let sql = spelled(&Statement::Query(syntax.query.clone()));
         // Said now, where the mistake is: the text must be a query that may exist.
         Parsed::parse(&sql, database)?;
         let database = database.map(str::to_owned);
@@ -76,7 +77,7 @@ impl CreateView {
             (expected, true) => self.put(app, identity, expected).await.map(|()| "CREATE VIEW"),
             (Some(_), false) => {
                 self.refuse_without_permission(app, identity, &app.state())?;
-                Err(exists_already(&name))
+                Err(is_taken(&name))
             }
         }
     }
@@ -85,15 +86,37 @@ impl CreateView {
     pub async fn make(self, app: &App, identity: &Arc<Identity>) -> Result<()> {
         let value = self.checked(app, identity).await?;
         if app.state().state.views.contains_key(&value.name) {
-            return Err(exists_already(&value.name));
+            return Err(is_taken(&value.name));
         }
         app.change(&identity.user, vec![Change::CreateView(value)]).await.map(|_| ())
     }
 
     /// Puts it in the place of the one there is, whose revision is `expected`, or whichever it is.
     pub async fn put(self, app: &App, identity: &Arc<Identity>, expected: Option<i64>) -> Result<()> {
+        self.refuse_replacing(app, identity)?;
         let value = self.checked(app, identity).await?;
         app.change(&identity.user, vec![Change::UpdateView { value, expected }]).await.map(|_| ())
+    }
+
+    /// A view is replaced by whoever made it, who may alter it, or who administers. To anybody else who cannot see it, its
+    /// name is just taken.
+    fn refuse_replacing(&self, app: &App, identity: &Identity) -> Result<()> {
+        let governance = app.state();
+        self.refuse_without_permission(app, identity, &governance)?;
+        let Some(kept) = governance.state.views.get(&self.name) else { return Ok(()) };
+        let asker = asker(identity, &governance, false);
+        let on = Target::Table(self.name.clone());
+        let may = app.is_administrator(identity)
+            || kept.value.owner == identity.user
+            || can(&asker, Permission::Alter, &on, &governance.index);
+        if may {
+            return Ok(());
+        }
+        if !is_seen(&asker, &self.name, &governance) {
+            return Err(is_taken(&self.name));
+        }
+        let text = format!("replacing `{}` needs the permission `alter` on it", self.name);
+        Err(Error::new(ErrorKind::PermissionDenied, text))
     }
 
     /// The view as it will be kept, with the columns that its query gives.
@@ -101,7 +124,7 @@ impl CreateView {
         let governance = app.state();
         self.refuse_without_permission(app, identity, &governance)?;
         if governance.state.tables.contains_key(&self.name) {
-            return Err(Error::conflict(format!("`{}` is a table", self.name)));
+            return Err(is_taken(&self.name));
         }
         let parsed = Parsed::parse(&self.sql, self.database.as_deref())?;
         if parsed.tables().contains(&self.name) {
@@ -141,8 +164,14 @@ impl CreateView {
     }
 }
 
-fn exists_already(name: &TableName) -> Error {
-    Error::conflict(format!("view exists already: `{name}`"))
+/// The same whatever has the name: whoever may make a view learns that it is not free, and no more.
+fn is_taken(name: &TableName) -> Error {
+    Error::conflict(format!("the name `{name}` is taken"))
+}
+
+/// Whether the asker may know that there is a table or view `name`.
+fn is_seen(asker: &Asker, name: &TableName, governance: &Governance) -> bool {
+    decide_named(asker, name, governance).is_some_and(|(decision, _)| !decision.describe.is_empty())
 }
 
 /// The columns of the view, over tables without rows: nothing is read. An administrator may describe everything, and
@@ -189,13 +218,20 @@ impl DropView {
         let governance = app.state();
         let asker = asker(identity, &governance, false);
         let on = Target::Table(self.name.clone());
-        let may = app.is_administrator(identity) || can(&asker, Permission::Drop, &on, &governance.index);
-        match governance.state.views.get(&self.name) {
+        let kept = governance.state.views.get(&self.name);
+        let may = app.is_administrator(identity)
+            || kept.is_some_and(|kept| kept.value.owner == identity.user)
+            || can(&asker, Permission::Drop, &on, &governance.index);
+        match kept {
             Some(kept) if may => {
                 let change = Change::DropView { name: self.name, expected: Some(kept.revision) };
                 app.change(&identity.user, vec![change]).await.map(|_| "DROP VIEW")
             }
-            None if may && self.if_exists => Ok("DROP VIEW"),
+            Some(_) if is_seen(&asker, &self.name, &governance) => {
+                let text = format!("dropping `{}` needs the permission `drop` on it", self.name);
+                Err(Error::new(ErrorKind::PermissionDenied, text))
+            }
+            _ if self.if_exists => Ok("DROP VIEW"),
             // Not there, or not for the reader to know of: one answer.
             _ => Err(no_such_table(&self.name.to_string())),
         }

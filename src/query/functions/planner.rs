@@ -20,6 +20,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility, WindowFunctionDefinition,
 };
+use datafusion::prelude::lit;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::bounded::{Bounds, bounded, with_bounds};
@@ -44,6 +45,7 @@ struct Operators(Arc<Bounds>);
 
 impl ExprPlanner for Operators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        let expr = with_truth_values(expr, schema);
         let is_list = |side: &Expr| {
             Ok::<_, datafusion::error::DataFusionError>(list_ndims(&side.get_type(schema)?) > 0)
         };
@@ -55,7 +57,7 @@ impl ExprPlanner for Operators {
             // One pattern is compiled once.
             Some((negated, ignores_case)) if !matches!(expr.right, Expr::Literal(..)) => {
                 let function = bounded(datafusion::functions::regex::regexp_like(), &self.0);
-                let flags = ignores_case.then(|| datafusion::prelude::lit("i"));
+                let flags = ignores_case.then(|| lit("i"));
                 let args = [expr.left, expr.right].into_iter().chain(flags).collect();
                 let found = call(function, args);
                 PlannerResult::Planned(if negated { Expr::Not(Box::new(found)) } else { found })
@@ -84,6 +86,33 @@ impl ExprPlanner for Operators {
             }
         }
         Ok(PlannerResult::Original(expr))
+    }
+}
+
+/// `flag = 't'` with the truth value that the text is read as, by the words of PostgreSQL.
+fn with_truth_values(mut expr: RawBinaryExpr, schema: &DFSchema) -> RawBinaryExpr {
+    if !matches!(expr.op, BinaryOperator::Eq | BinaryOperator::NotEq) {
+        return expr;
+    }
+    let is_boolean = |side: &Expr| side.get_type(schema).is_ok_and(|found| found == DataType::Boolean);
+    let (left, right) = (is_boolean(&expr.left), is_boolean(&expr.right));
+    let text = match (left, right) {
+        (true, false) => &mut expr.right,
+        (false, true) => &mut expr.left,
+        _ => return expr,
+    };
+    if let Some(value) = truth_value(text) {
+        *text = lit(value);
+    }
+    expr
+}
+
+fn truth_value(text: &Expr) -> Option<bool> {
+    let Expr::Literal(value, _) = text else { return None };
+    match value.try_as_str()??.trim().to_lowercase().as_str() {
+        "t" | "true" | "y" | "yes" | "on" | "1" => Some(true),
+        "f" | "false" | "n" | "no" | "off" | "0" => Some(false),
+        _ => None,
     }
 }
 

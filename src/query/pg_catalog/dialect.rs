@@ -1,22 +1,29 @@
 //! What clients of PostgreSQL write to ask the catalog, put into words that the engine knows.
 //!
-//! Only statements that ask the catalog are changed: `'t'::regclass`, `pg_catalog.format_type(…)`, `x OPERATOR(…) y`. What
-//! comes out is text again and goes through the parser and its checks as if it had been sent so.
+//! Only statements that ask the catalog are changed: `'t'::regclass`, `pg_catalog.format_type(…)`, `x OPERATOR(…) y`. Where
+//! they read other tables too, names are put right and nothing else. What comes out is text again and goes through the
+//! parser and its checks as if it had been sent so.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::ParserError;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 
 use super::functions;
+use super::literals;
+use super::named::{is_of_catalog_alone, renamed};
 use super::respelled::respelled;
 use crate::error::{Error, ErrorKind, Result};
+use crate::query::spelling::{refuse_quotes_in_names, spelled};
 
 static PARSER: LazyLock<PostgresCompatibilityParser> = LazyLock::new(PostgresCompatibilityParser::new);
+
+/// The longest text that a question may become; some words stand for much.
+const LONGEST: usize = 1 << 20;
 
 /// Words that no other statement has a use for.
 const OF_CATALOG: [&str; 11] = [
@@ -33,31 +40,75 @@ const OF_CATALOG: [&str; 11] = [
     "current_catalog",
 ];
 
-/// `sql` in the engine's words, when it asks the catalog.
-pub(in crate::query) fn rewritten(sql: &str) -> Result<Option<String>> {
-    if !asks_catalog(sql) {
+/// A statement in the engine's words.
+pub(in crate::query) struct Rewritten {
+    pub sql: String,
+    /// Whether the functions and tables of the catalog are asked.
+    pub asks_catalog: bool,
+}
+
+/// `sql` in the engine's words, when they are others.
+pub(in crate::query) fn rewritten(sql: &str) -> Result<Option<Rewritten>> {
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize().unwrap_or_default();
+    let asks_catalog = asks_catalog(&tokens);
+    if !asks_catalog && !literals::are_in(&tokens) {
         return Ok(None);
     }
-    let mut statements = PARSER.parse(sql).map_err(syntax)?.into_iter();
-    match (statements.next(), statements.next()) {
-        (Some(statement), None) => Ok(Some(Statement::Statement(Box::new(respelled(statement))).to_string())),
+    refuse_quotes_in_names(&PostgreSqlDialect {}, sql)?;
+    let Some(statement) = one(Parser::parse_sql(&PostgreSqlDialect {}, sql).map_err(syntax)?) else {
         // What is wrong with it is told by the parser of all statements.
-        _ => Ok(None),
+        return Ok(None);
+    };
+    let changed = match (asks_catalog, is_of_catalog_alone(&statement)) {
+        (false, _) => Some(statement),
+        (true, false) => Some(renamed(statement)),
+        (true, true) => {
+            refuse_lists_in_quotes(&tokens)?;
+            one(PARSER.parse(sql).map_err(syntax)?).map(respelled)
+        }
+    };
+    let Some(changed) = changed else { return Ok(None) };
+    let sql = spelled(&literals::translated(changed)?);
+    match sql.len() > LONGEST {
+        true => Err(Error::new(ErrorKind::LimitExceeded, "the question to the catalog is too long")),
+        false => Ok(Some(Rewritten { sql, asks_catalog })),
     }
 }
 
-fn asks_catalog(sql: &str) -> bool {
+fn one(statements: Vec<Statement>) -> Option<Statement> {
+    let mut statements = statements.into_iter();
+    statements.next().filter(|_| statements.next().is_none())
+}
+
+/// `'{a,b}'::text[]` is taken apart as text, so nothing but names and numbers may be in it.
+fn refuse_lists_in_quotes(tokens: &[Token]) -> Result<()> {
+    let is_plain =
+        |text: &str| text.chars().all(|letter| letter.is_alphanumeric() || "{}_,.-+ \"".contains(letter));
+    let is_list = |token: &Token| match token {
+        Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text) => {
+            text.trim_start().starts_with('{') && !is_plain(text)
+        }
+        _ => false,
+    };
+    match tokens.iter().any(is_list) {
+        true => Err(Error::new(
+            ErrorKind::SyntaxError,
+            "a list in quotes has names and numbers alone: write `ARRAY[…]`",
+        )),
+        false => Ok(()),
+    }
+}
+
+fn asks_catalog(tokens: &[Token]) -> bool {
     static FUNCTIONS: LazyLock<BTreeSet<String>> = LazyLock::new(functions::names);
-    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize().unwrap_or_default();
-    let tokens: Vec<Token> =
-        tokens.into_iter().filter(|token| !matches!(token, Token::Whitespace(_))).collect();
-    let behind = tokens.iter().skip(1).map(Some).chain([None]);
-    tokens.iter().zip(behind).any(|(token, next)| {
+    let tokens = tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_)));
+    let behind = tokens.clone().skip(1).map(Some).chain([None]);
+    tokens.zip(behind).any(|(token, next)| {
         let Token::Word(word) = token else { return false };
         let word = word.value.to_lowercase();
         word.starts_with("pg_")
             || OF_CATALOG.contains(&word.as_str())
-            || (next == Some(&Token::LParen) && FUNCTIONS.contains(&word))
+            || (next.is_some_and(|next| *next == Token::LParen) && FUNCTIONS.contains(&word))
     })
 }
 
@@ -84,7 +135,7 @@ mod tests {
             "SELECT /* pg_class */ 1",
             "SELECT (SELECT max(x) FROM t)",
         ] {
-            assert_eq!(rewritten(sql).unwrap(), None, "{sql}");
+            assert!(rewritten(sql).unwrap().is_none(), "{sql}");
         }
         for (sql, changed) in [
             ("SELECT oid FROM pg_class", "SELECT oid FROM pg_catalog.pg_class"),
@@ -94,7 +145,7 @@ mod tests {
                 "SELECT x FROM pg_catalog.pg_type t WHERE typname ~ 'a'",
             ),
         ] {
-            assert_eq!(rewritten(sql).unwrap().as_deref(), Some(changed), "{sql}");
+            assert_eq!(rewritten(sql).unwrap().map(|found| found.sql).as_deref(), Some(changed), "{sql}");
         }
     }
 }

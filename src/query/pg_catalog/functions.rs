@@ -102,6 +102,9 @@ fn all(user: &str, database: Option<&str>) -> Vec<ScalarUDF> {
         always("pg_type_is_visible", ScalarValue::from(true)),
         always("pg_function_is_visible", ScalarValue::from(true)),
         always("pg_tablespace_location", text("")),
+        always("pg_is_other_temp_schema", ScalarValue::from(false)),
+        // Nobody holds a lock here.
+        always("pg_advisory_unlock_all", ScalarValue::Utf8(None)),
     ];
     all.push(current_setting(database));
     // Which of the objects that are listed may be used is asked again when they are.

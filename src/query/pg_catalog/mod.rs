@@ -7,6 +7,8 @@
 
 mod dialect;
 mod functions;
+mod literals;
+mod named;
 mod respelled;
 mod visible;
 
@@ -22,7 +24,7 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_plan::common::collect;
 use datafusion_pg_catalog::pg_catalog::{PgCatalogSchemaProvider, PgCatalogStaticTables, PgCatalogTable};
 
-pub(super) use self::dialect::rewritten;
+pub(super) use self::dialect::{Rewritten, rewritten};
 pub use self::functions::VERSION;
 pub(super) use self::functions::with_functions;
 use self::visible::{Reader, Visible};

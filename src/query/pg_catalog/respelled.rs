@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, Expr, GroupByExpr, JoinOperator, Query, Select, SelectItem, SetExpr, Statement, Subscript,
-    TableFactor, TableWithJoins, Value, ValueWithSpan, VisitMut, VisitorMut,
+    TableFactor, TableWithJoins, Value, ValueWithSpan, VisitMut, VisitorMut, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -46,8 +46,29 @@ impl VisitorMut for Respelling {
 /// `pattern` with `\` in the place of the escape character: `'a/_b' ESCAPE '/'` is `'a\_b'`.
 fn with_backslash(pattern: &Expr, escape: &ValueWithSpan) -> Option<Expr> {
     let Value::SingleQuotedString(escape) = &escape.value else { return None };
-    let escape = escape.replace('\'', "''");
-    parsed(&format!("replace(replace(({pattern}), '\\', '\\\\'), '{escape}', '\\')"))
+    if escape == "\\" {
+        // It is the engine's own.
+        return Some(pattern.clone());
+    }
+    let mut replaced = parsed("replace(replace(p, '\\', '\\\\'), e, '\\')")?;
+    let parts = [
+        ("p", pattern.clone()),
+        ("e", Expr::Value(Value::SingleQuotedString(escape.clone()).with_empty_span())),
+    ];
+    put_in(&mut replaced, &parts);
+    Some(replaced)
+}
+
+/// Puts expressions in the place of names: an expression is never printed into another.
+fn put_in(expr: &mut Expr, parts: &[(&str, Expr)]) {
+    let _ = visit_expressions_mut(expr, |inner| {
+        if let Expr::Identifier(name) = inner
+            && let Some((_, part)) = parts.iter().find(|(placeholder, _)| *placeholder == name.value)
+        {
+            *inner = Expr::Nested(Box::new(part.clone()));
+        }
+        ControlFlow::<()>::Continue(())
+    });
 }
 
 /// What an aggregate is called in queries of the catalog.
@@ -62,8 +83,9 @@ fn to_one_row(query: &mut Query) {
         return;
     }
     if let Some(value) = single_value(select)
-        && let Some(least) = parsed(&format!("min({value})"))
+        && let Some(mut least) = parsed("min(v)")
     {
+        put_in(&mut least, &[("v", value.clone())]);
         *value = least;
     }
 }

@@ -75,6 +75,7 @@ impl Asked {
             strict: self.strict,
             max_rows: self.max_rows,
             door: "flight_sql",
+            watch: None,
         })
     }
 
@@ -82,6 +83,16 @@ impl Asked {
     pub fn anew(self) -> Self {
         Self { run: Uuid::now_v7(), ..self }
     }
+}
+
+/// Whether `bytes` is a ticket or a handle with a statement and parameters.
+pub(crate) fn reads(bytes: &[u8]) -> bool {
+    Asked::from_bytes(bytes).and_then(|asked| asked.request()).is_ok()
+}
+
+/// Whether `bytes` are the parameters of a handle.
+pub(crate) fn parameters_read(bytes: &[u8]) -> bool {
+    values(bytes).is_ok()
 }
 
 fn kept(params: &str) -> Result<Vec<Parameter>, Status> {

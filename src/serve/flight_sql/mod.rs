@@ -14,6 +14,7 @@ mod running;
 mod service;
 mod status;
 
+pub(crate) use self::asked::{parameters_read, reads};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;

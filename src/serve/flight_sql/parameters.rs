@@ -1,8 +1,10 @@
 //! The row of parameters that a client sends, and keeps in its handle.
 //!
 //! The reader of Arrow's format takes sizes at their word: a message of a few bytes could ask for more memory than there
-//! is. So every message is looked at before it is read: what it says to have it must have, and nothing is compressed.
+//! is. So every message is looked at before it is read: what it says to have it must have, and nothing is compressed. What
+//! contradicts itself inside makes the reader panic, which is caught here and refused.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow_flight::FlightData;
@@ -13,7 +15,7 @@ use arrow_ipc::writer::StreamWriter;
 use arrow_ipc::{Message, root_as_message};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::common::ScalarValue;
-use futures::{Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use tonic::Status;
 
 use super::status::malformed;
@@ -36,10 +38,11 @@ pub(super) async fn received(
             false => Err(FlightError::DecodeError("a message is not what it says".to_owned())),
         }
     });
+    let unreadable = || malformed("the parameters are no plain Arrow stream");
     let mut batches = FlightRecordBatchStream::new_from_flight_data(parts);
     let mut row = None;
-    while let Some(batch) = batches.next().await {
-        let batch = batch.map_err(|_| malformed("the parameters are no plain Arrow stream"))?;
+    while let Some(batch) = AssertUnwindSafe(batches.next()).catch_unwind().await.map_err(|_| unreadable())? {
+        let batch = batch.map_err(|_| unreadable())?;
         if batch.num_rows() > 1 || (batch.num_rows() == 1 && row.is_some()) {
             return Err(malformed("a statement is run with one row of parameters at a time"));
         }
@@ -61,8 +64,8 @@ pub(super) fn values(bytes: &[u8]) -> Result<Vec<Parameter>, Status> {
     if !is_sound(bytes) {
         return Err(unusable());
     }
-    let mut reader = StreamReader::try_new(bytes, None).map_err(|_| unusable())?;
-    let row = reader.next().ok_or_else(unusable)?.map_err(|_| unusable())?;
+    let read = || StreamReader::try_new(bytes, None).ok()?.next()?.ok();
+    let row = catch_unwind(read).ok().flatten().ok_or_else(unusable)?;
     if row.num_rows() != 1 {
         return Err(unusable());
     }
@@ -101,6 +104,16 @@ fn is_plain(message: &Message<'_>, body: usize) -> bool {
     let batch = message
         .header_as_record_batch()
         .or_else(|| message.header_as_dictionary_batch().and_then(|dictionary| dictionary.data()));
-    usize::try_from(message.bodyLength()).is_ok_and(|length| length <= body)
+    let lies_within = |length: usize| {
+        let mut buffers = batch.and_then(|batch| batch.buffers()).into_iter().flatten();
+        buffers.all(|buffer| {
+            let (from, size) = (usize::try_from(buffer.offset()), usize::try_from(buffer.length()));
+            from.ok()
+                .zip(size.ok())
+                .and_then(|(from, size)| from.checked_add(size))
+                .is_some_and(|end| end <= length)
+        })
+    };
+    usize::try_from(message.bodyLength()).is_ok_and(|length| length <= body && lies_within(length))
         && batch.is_none_or(|batch| batch.compression().is_none())
 }

@@ -7,8 +7,7 @@ use crate::error::{Error, ErrorKind};
 
 /// `error` as the answer to the call with this id.
 pub(super) fn status(error: &Error, query_id: Uuid) -> Status {
-    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    tracing::debug!(%query_id, code = error.kind().code(), cause, "call refused: {error}");
+    error.log(query_id);
     let mut status = Status::new(code(error.kind()), error.detail());
     let told =
         [("lakegate-code", error.kind().code().to_owned()), ("lakegate-query-id", query_id.to_string())];

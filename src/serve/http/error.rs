@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::error::{Error, ErrorKind};
 
 /// What every answer with a status of 400 or more looks like.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ProblemDocument {
     /// `urn:lakegate:error:CODE`.
     #[serde(rename = "type")]
@@ -46,6 +46,21 @@ impl Problem {
     }
 }
 
+impl ProblemDocument {
+    /// What is told of `error`.
+    pub(super) fn of(error: &Error, query_id: Uuid) -> Self {
+        let kind = error.kind();
+        Self {
+            kind: format!("urn:lakegate:error:{}", kind.code()),
+            title: title(kind),
+            status: status(kind).as_u16(),
+            detail: error.detail().to_owned(),
+            code: kind.code(),
+            query_id,
+        }
+    }
+}
+
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         Self { status: status(error.kind()), error: Arc::new(error) }
@@ -65,16 +80,9 @@ pub(super) fn tell(mut response: Response, query_id: Uuid) -> Response {
     let Some(Problem { error, status }) = response.extensions_mut().remove::<Problem>() else {
         return response;
     };
-    log(&error, query_id);
+    error.log(query_id);
     let kind = error.kind();
-    let document = ProblemDocument {
-        kind: format!("urn:lakegate:error:{}", kind.code()),
-        title: title(kind),
-        status: status.as_u16(),
-        detail: error.detail().to_owned(),
-        code: kind.code(),
-        query_id,
-    };
+    let document = ProblemDocument { status: status.as_u16(), ..ProblemDocument::of(&error, query_id) };
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.remove(header::CONTENT_LENGTH);
@@ -83,23 +91,6 @@ pub(super) fn tell(mut response: Response, query_id: Uuid) -> Response {
     }
     *response.body_mut() = Body::from(serde_json::to_vec(&document).unwrap_or_default());
     response
-}
-
-/// Logs the cause of a failure: as an error when it is ours, since only then somebody must act.
-pub(super) fn log(error: &Error, query_id: Uuid) {
-    let cause = std::error::Error::source(error).map(chain).unwrap_or_default();
-    let code = error.kind().code();
-    match error.kind() {
-        ErrorKind::Internal | ErrorKind::Unavailable | ErrorKind::PolicyError | ErrorKind::PolicyInvalid => {
-            tracing::error!(%query_id, code, cause, "request failed: {error}");
-        }
-        _ => tracing::debug!(%query_id, code, cause, "request refused: {error}"),
-    }
-}
-
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// A panic of a handler, as any other failure of ours. What it said may hold data and stays out of the answer.

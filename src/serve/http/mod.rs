@@ -10,6 +10,7 @@ mod extract;
 pub mod formats;
 mod health;
 mod openapi;
+mod queries;
 mod query;
 mod router;
 
@@ -23,6 +24,7 @@ pub use self::openapi::document;
 use super::listener::Listener;
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::results;
 
 /// How long running requests may go on once the end was asked for.
 const GRACE: Duration = Duration::from_secs(20);
@@ -37,6 +39,8 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
     let (stopping, cut) = (CancellationToken::new(), CancellationToken::new());
+    let sweeping = tokio::spawn(results::sweep(Arc::downgrade(&app)));
+    let kept = Arc::clone(&app.results);
     let router = router::router(app, cut.clone());
     let asked = stopping.clone();
     let server = axum::serve(listener, router).with_graceful_shutdown(async move {
@@ -50,10 +54,15 @@ pub async fn serve(
         cut.cancel();
         tokio::time::sleep(CLOSING).await;
     };
-    tokio::select! {
+    let outcome = tokio::select! {
         outcome = server.into_future() => {
             outcome.map_err(|error| Error::unavailable("the HTTP listener failed", error))
         }
         () = impatient => Ok(()),
+    };
+    sweeping.abort();
+    if tokio::time::timeout(CLOSING, kept.clear()).await.is_err() {
+        tracing::warn!("files of results are left in the lake; a later start removes them");
     }
+    outcome
 }

@@ -2,23 +2,25 @@
 
 use std::sync::Arc;
 
+use arrow_schema::FieldRef;
 use axum::Extension;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue, Version};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Version};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::caller::{Caller, RequestId};
-use super::error::{Problem, ProblemDocument, log};
+use super::error::{Problem, ProblemDocument};
 use super::extract::Object;
-use super::formats::{self, Format, Head};
+use super::formats::{self, Format, Head, Rows, sql_type};
 use crate::app::App;
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::{self, Answer, Dialect, Request, parameter};
@@ -44,14 +46,20 @@ pub struct SqlRequest {
 }
 
 /// A column of a result.
-#[derive(Debug, ToSchema)]
-#[allow(dead_code)] // Describes what `formats::json` writes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ResultColumn {
     name: String,
     /// In the words of SQL: `bigint`, `decimal(10,2)`, `list<varchar>` …
-    #[schema(rename = "type")]
+    #[serde(rename = "type")]
     kind: String,
     nullable: bool,
+}
+
+impl ResultColumn {
+    /// `field` as clients know it.
+    pub fn of(field: &FieldRef) -> Self {
+        Self { name: field.name().clone(), kind: sql_type(field.data_type()), nullable: field.is_nullable() }
+    }
 }
 
 /// What policy did to a result: which rules apply, never what they removed.
@@ -106,41 +114,72 @@ pub(super) async fn run_sql(
     Caller(identity): Caller,
     Extension(RequestId(query_id)): Extension<RequestId>,
     Extension(cut): Extension<CancellationToken>,
-    version: Version,
-    headers: HeaderMap,
+    Liked(format): Liked,
     Object(asked): Object<SqlRequest>,
 ) -> Result<Response, Problem> {
-    let format = formats::negotiate(headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()))?;
-    refuse_endless(format, version)?;
     let max_rows = asked.max_rows;
-    let request = Request {
-        query_id,
-        sql: asked.sql,
-        dialect: Dialect::Plain,
-        params: parameter::all_from_json(&asked.params)?,
-        database: asked.database,
-        strict: asked.strict,
-        max_rows,
-        door: "http",
-    };
+    let request = asked.request(query_id)?;
     let answered = async {
         let Answer { query_id, schema, notice, rows } = query::run(&app, identity, request).await?;
-        let head = Head { query_id, schema, notice };
-        let policy = serde_json::to_string(&head.notice).map_err(Error::internal)?;
-        Ok::<_, Error>((policy, formats::start(format, head, rows).await?))
+        answer(format, Head { query_id, schema, notice }, rows, cut.clone()).await
     };
-    let (policy, chunks) = tokio::select! {
+    let mut response = tokio::select! {
         answered = answered => answered?,
-        () = cut.clone().cancelled_owned() => return Err(stopped().into()),
+        () = cut.cancelled() => return Err(stopped().into()),
     };
+    if let Some(max_rows) = max_rows {
+        response.headers_mut().insert("lakegate-max-rows", HeaderValue::from(max_rows));
+    }
+    Ok(response)
+}
+
+impl SqlRequest {
+    /// What to run, under the id `query_id`.
+    pub(super) fn request(self, query_id: Uuid) -> Result<Request> {
+        Ok(Request {
+            query_id,
+            sql: self.sql,
+            dialect: Dialect::Plain,
+            params: parameter::all_from_json(&self.params)?,
+            database: self.database,
+            strict: self.strict,
+            max_rows: self.max_rows,
+            door: "http",
+            watch: None,
+        })
+    }
+}
+
+/// The format that the caller likes best, and that their version of HTTP can carry.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Liked(pub(super) Format);
+
+impl<S: Send + Sync> FromRequestParts<S> for Liked {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let accepted = parts.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let format = formats::negotiate(accepted)?;
+        refuse_endless(format, parts.version)?;
+        Ok(Self(format))
+    }
+}
+
+/// The answer that has `rows`, until the server is cut.
+pub(super) async fn answer(
+    format: Format,
+    head: Head,
+    rows: impl Rows,
+    cut: CancellationToken,
+) -> Result<Response> {
+    let query_id = head.query_id;
+    let policy = serde_json::to_string(&head.notice).map_err(Error::internal)?;
+    let chunks = formats::start(format, head, rows).await?;
     let mut response = Body::from_stream(guarded(chunks, cut, query_id)).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
     headers.insert("lakegate-query-id", header_value(&query_id.to_string())?);
     headers.insert("lakegate-policy", header_value(&ascii(&policy))?);
-    if let Some(max_rows) = max_rows {
-        headers.insert("lakegate-max-rows", HeaderValue::from(max_rows));
-    }
     Ok(response)
 }
 
@@ -171,7 +210,7 @@ fn guarded(
         let rest = match &next {
             Ok(_) => Some((chunks, cut)),
             Err(error) => {
-                log(error, query_id);
+                error.log(query_id);
                 None
             }
         };
@@ -179,7 +218,7 @@ fn guarded(
     })
 }
 
-fn stopped() -> Error {
+pub(super) fn stopped() -> Error {
     Error::new(ErrorKind::Cancelled, "the gateway is stopping; ask again")
 }
 

@@ -23,7 +23,7 @@ use super::admin::{
 };
 use super::caller::RequestId;
 use super::error::{Problem, panicked, tell};
-use super::{health, openapi, query};
+use super::{health, openapi, queries, query};
 use crate::app::App;
 use crate::error::Error;
 
@@ -36,6 +36,10 @@ pub(super) fn table() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(health::readyz))
         // Queries
         .routes(routes!(query::run_sql))
+        .routes(routes!(queries::submit_query, queries::list_queries))
+        .routes(routes!(queries::get_query, queries::cancel_query))
+        .routes(routes!(queries::get_query_result))
+        .routes(routes!(queries::follow_query))
         // The catalog
         .routes(routes!(databases::list_databases, databases::create_database))
         .routes(routes!(databases::get_database, databases::replace_database, databases::drop_database))

@@ -66,6 +66,12 @@ impl Frames {
     }
 }
 
+/// Whether every message in `bytes`, which come in parts of `size`, has a length that one of somebody unknown may have.
+pub(crate) fn lengths_fit(bytes: &[u8], size: usize) -> bool {
+    let mut frames = Frames::new();
+    bytes.chunks(size.max(1)).all(|part| frames.see(part).is_ok())
+}
+
 /// A connection whose messages have a length that they may have.
 pub(super) struct Measured {
     inner: MaybeTls,

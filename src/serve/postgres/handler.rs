@@ -31,7 +31,7 @@ use pgwire::messages::simplequery::Query;
 use uuid::Uuid;
 
 use super::session::{Running, Session};
-use super::shapes::shown;
+use super::shapes::{as_number_or_time, shown};
 use super::statement::{OfSession, Statement, split};
 use super::{notice, rows, status};
 use crate::app::App;
@@ -77,6 +77,7 @@ impl Door {
             strict: false,
             max_rows: None,
             door: "postgres",
+            watch: None,
         }
     }
 
@@ -112,7 +113,7 @@ impl Door {
             rows.try_for_each(|_| std::future::ready(Ok(()))).await.map_err(|error| status::error(&error))?;
             return Ok(Done::Command(Tag::new(tag)));
         }
-        if asked.columns.as_ref().is_some_and(|told| rows::types(told) != rows::types(&schema)) {
+        if asked.columns.as_ref().is_some_and(|told| !rows::are_alike(told, &schema)) {
             let text = "the columns of the statement are others than when it was prepared; prepare it again";
             return Err(status::refused("0A000", text));
         }
@@ -134,13 +135,15 @@ impl Door {
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
+        let limit = self.app.config.limits.max_sql_bytes;
+        query::refuse_too_long(sql, limit).map_err(|error| status::error(&error))?;
         let statements = split(sql);
         if statements.is_empty() {
             client.feed(PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new())).await?;
         }
         for sql in statements {
-            let statement = Statement::of(&sql);
-            let asked = Asked { sql, statement, parameters: Vec::new(), columns: None };
+            let statement = Statement::of(sql);
+            let asked = Asked { sql: sql.to_owned(), statement, parameters: Vec::new(), columns: None };
             match self.run(client, &asked, Vec::new(), &Format::UnifiedText).await? {
                 Done::Rows(response) => send_query_response(client, response, true).await?,
                 Done::Command(tag) => send_execution_response(client, tag).await?,
@@ -161,6 +164,9 @@ impl Door {
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
+        // A portal goes on only for whom it would begin.
+        Session::needed(client)?.identity(&self.app).await?;
+        refuse_in_transaction(client.transaction_status(), &portal.statement.statement.statement)?;
         let state = portal.state();
         let mut state = state.lock().await;
         if matches!(*state, PortalExecutionState::Initial) {
@@ -264,16 +270,19 @@ where
     send_execution_response(client, tag).await
 }
 
-/// The values that a client bound, as those types that the statement wants.
+/// The values that a client bound, as those types that the statement wants, or the client says.
 fn parameters(portal: &Portal<Asked>) -> PgWireResult<Vec<Parameter>> {
-    let text = DataType::Utf8;
-    let wanted: Vec<Option<&DataType>> = portal
-        .statement
-        .statement
-        .parameters
-        .iter()
-        .map(|wanted| Some(if *wanted == DataType::Null { &text } else { wanted }))
-        .collect();
+    let said = portal.statement.parameter_types.iter().map(Option::as_ref).chain(std::iter::repeat(None));
+    let wanted = portal.statement.statement.parameters.iter().zip(said).map(|(wanted, said)| {
+        match (wanted, said.and_then(as_number_or_time)) {
+            // As in PostgreSQL: a number or a time that is said to be of another type is compared as what it is.
+            (_, Some(said)) => said,
+            (DataType::Null, None) => DataType::Utf8,
+            (wanted, None) => wanted.clone(),
+        }
+    });
+    let wanted: Vec<DataType> = wanted.collect();
+    let wanted: Vec<Option<&DataType>> = wanted.iter().map(Some).collect();
     match deserialize_parameters(portal, &wanted)? {
         ParamValues::List(values) => Ok(values.into_iter().map(|value| value.value).collect()),
         ParamValues::Map(_) => Err(status::refused("08P01", "parameters have numbers and no names")),
@@ -342,7 +351,12 @@ impl ExtendedQueryHandler for Door {
             Some(Entry::Value(portal)) => {
                 let running = client.session_extensions().get::<Running>();
                 let max_rows = usize::try_from(message.max_rows).unwrap_or_default();
-                unless_cancelled(running, self.run_portal(client, &portal, max_rows)).await?;
+                let outcome = unless_cancelled(running, self.run_portal(client, &portal, max_rows)).await;
+                if outcome.is_err() {
+                    // What has failed has no more rows, and holds nothing.
+                    *portal.state().lock().await = PortalExecutionState::Finished;
+                }
+                outcome?;
             }
             Some(Entry::Empty) => {
                 client.feed(PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new())).await?;

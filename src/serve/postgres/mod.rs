@@ -24,6 +24,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::frames::lengths_fit;
 use self::handler::Door;
 use super::listener::{Listener, Socket, acceptor};
 use crate::app::App;

@@ -30,9 +30,13 @@ pub(super) fn columns(schema: &Schema, format: &Format) -> Vec<FieldInfo> {
     schema.fields().iter().enumerate().map(column).collect()
 }
 
-/// The types of the columns, which must not change between what was told of a statement and its rows.
-pub(super) fn types(schema: &Schema) -> Vec<Type> {
-    schema.fields().iter().map(type_of).collect()
+/// Whether rows of `found` are those that a client expects who was told of `told`: names and types.
+pub(super) fn are_alike(told: &Schema, found: &Schema) -> bool {
+    let shape = |schema: &Schema| {
+        let shape = |field: &FieldRef| (field.name().clone(), type_of(field));
+        schema.fields().iter().map(shape).collect::<Vec<_>>()
+    };
+    shape(told) == shape(found)
 }
 
 fn type_of(field: &FieldRef) -> Type {

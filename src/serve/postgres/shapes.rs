@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_pg::datatypes::into_pg_type;
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
 use datafusion::scalar::ScalarValue;
 use pgwire::api::ClientInfo;
@@ -29,10 +29,12 @@ impl QueryParser for Door {
     where
         C: ClientInfo + Unpin + Send + Sync,
     {
+        let limit = self.app.config.limits.max_sql_bytes;
+        query::refuse_too_long(sql, limit).map_err(|error| status::error(&error))?;
         let texts = split(sql);
         let sql = match texts.as_slice() {
             [] => return Ok(None),
-            [one] => one.clone(),
+            [one] => (*one).to_owned(),
             _ => {
                 let text = "one statement a request: send what follows the `;` on its own";
                 return Err(status::error(&Error::invalid_request(text)));
@@ -103,6 +105,14 @@ fn wanted(data_type: &DataType) -> PgWireResult<Type> {
     }
 }
 
+/// As [`as_said`], for numbers and times: a text or a boolean has one type only.
+pub(super) fn as_number_or_time(said: &Type) -> Option<DataType> {
+    match *said {
+        Type::BOOL | Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::BYTEA => None,
+        _ => as_said(said),
+    }
+}
+
 fn as_said(said: &Type) -> Option<DataType> {
     Some(match *said {
         Type::BOOL => DataType::Boolean,
@@ -114,7 +124,8 @@ fn as_said(said: &Type) -> Option<DataType> {
         Type::TEXT | Type::VARCHAR | Type::BPCHAR => DataType::Utf8,
         Type::DATE => DataType::Date32,
         Type::BYTEA => DataType::Binary,
-        Type::TIMESTAMP => DataType::Timestamp(arrow_schema::TimeUnit::Microsecond, None),
+        Type::TIMESTAMP => DataType::Timestamp(TimeUnit::Microsecond, None),
+        Type::TIMESTAMPTZ => DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into())),
         _ => return None,
     })
 }

@@ -2,8 +2,10 @@
 //! connection and not about data.
 
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use pgwire::api::results::Tag;
+
+use crate::query::spelling::offsets;
 
 /// One statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,17 +128,26 @@ fn words(sql: &str) -> Vec<String> {
     said.map(ToString::to_string).collect()
 }
 
-/// The statements of a text, each without its `;`. What does not read is left as it is, for the parser to say why.
-pub(super) fn split(sql: &str) -> Vec<String> {
-    let Some(tokens) = tokens(sql) else { return vec![sql.to_owned()] };
-    let parts = tokens.split(|token| *token == Token::SemiColon);
-    let parts = parts.filter(|part| part.iter().any(|token| !matches!(token, Token::Whitespace(_))));
-    let texts: Vec<String> = parts.map(|part| part.iter().map(ToString::to_string).collect()).collect();
-    match texts.len() {
-        // As it was written.
-        1 => vec![sql.trim().trim_end_matches(';').to_owned()],
-        _ => texts,
-    }
+/// The statements of a text, each without its `;` and as it was written. What does not read is left as it is, for the parser
+/// to say why.
+pub(super) fn split(sql: &str) -> Vec<&str> {
+    let Ok(tokens) = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize_with_location() else {
+        return vec![sql];
+    };
+    let is_end = |token: &&TokenWithSpan| token.token == Token::SemiColon;
+    let ends = offsets(sql, tokens.iter().filter(is_end).map(|token| token.span.start));
+    let says_something = |part: &[TokenWithSpan]| {
+        part.iter().any(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF))
+    };
+    let starts = std::iter::once(0).chain(ends.iter().map(|end| end + 1));
+    let ends = ends.iter().copied().chain([sql.len()]);
+    let parts = tokens.split(|token| token.token == Token::SemiColon);
+    starts
+        .zip(ends)
+        .zip(parts)
+        .filter(|(_, part)| says_something(part))
+        .filter_map(|((start, end), _)| sql.get(start..end))
+        .collect()
 }
 
 #[cfg(test)]
@@ -163,6 +174,19 @@ mod tests {
         assert_eq!(split("SELECT  1 ;"), ["SELECT  1 "]);
         assert_eq!(split(" ; -- nothing"), [""; 0]);
         assert_eq!(split("SELECT 'open"), ["SELECT 'open"]);
+        for literal in [
+            "'it''s'",
+            r"E'\''",
+            r"'\'",
+            r#""a"";""#,
+            "N''''",
+            "$q$;'$q$",
+            "/* ; ' */ 'ü\n;'",
+            "'x'' OR 1=1 --'",
+        ] {
+            let first = format!("SELECT {literal}");
+            assert_eq!(split(&format!("{first};SELECT 1")), [first.as_str(), "SELECT 1"]);
+        }
     }
 
     #[test]

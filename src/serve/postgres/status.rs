@@ -6,8 +6,7 @@ use crate::error::{Error, ErrorKind};
 
 /// `error` as it is sent; its cause is for the log.
 pub(super) fn error(error: &Error) -> PgWireError {
-    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    tracing::debug!(code = error.kind().code(), cause, "statement refused: {error}");
+    error.log(None);
     info("ERROR", sqlstate(error.kind()), error.detail(), Some(error.kind()))
 }
 

@@ -36,6 +36,7 @@ pub fn request(question: &Question) -> Request {
         strict: question.strict,
         max_rows: question.max_rows,
         door: "test",
+        watch: None,
     }
 }
 

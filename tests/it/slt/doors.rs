@@ -11,26 +11,28 @@ use lakegate::error::Result as ServerResult;
 use lakegate::query::PolicyNotice;
 use lakegate::serve::http::formats::{self, Format, Head, Rows};
 use lakegate_client::{ConnectOptions, Connection};
+use reqwest::Method;
 use serde_json::{Value, json};
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType};
 use tokio_postgres::types::Type;
 use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 use tonic::transport::Channel;
 
-use crate::support::gateway::Gateway;
+use crate::support::gateway::{Gateway, Response};
 use crate::support::pg_client;
 
 /// The ways in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     Http,
+    Submitted,
     Client,
     FlightSql,
     Postgres,
 }
 
 impl Way {
-    pub const ALL: [Self; 4] = [Self::Http, Self::Client, Self::FlightSql, Self::Postgres];
+    pub const ALL: [Self; 5] = [Self::Http, Self::Submitted, Self::Client, Self::FlightSql, Self::Postgres];
 }
 
 /// A user at a door.
@@ -60,6 +62,7 @@ impl AsyncDB for Door {
     async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Refused> {
         let told = match self.way {
             Way::Http => self.over_http(sql).await?,
+            Way::Submitted => self.submitted(sql).await?,
             Way::Client => self.with_the_client(sql).await?,
             Way::FlightSql => self.over_flight_sql(sql).await?,
             Way::Postgres => self.over_postgres(sql).await?,
@@ -78,12 +81,16 @@ impl AsyncDB for Door {
 
 impl Door {
     async fn over_http(&self, sql: &str) -> Result<Told, Refused> {
-        let answer = self.gateway.sql(&self.who, sql).await;
-        let body = answer.json();
-        match answer.status {
-            200 => Ok(told(&body)),
-            _ => Err(refused(&word(&body["code"]), &word(&body["detail"]))),
-        }
+        answered(&self.gateway.sql(&self.who, sql).await)
+    }
+
+    async fn submitted(&self, sql: &str) -> Result<Told, Refused> {
+        let submitted = self.gateway.post(&self.who, "/v1/queries", &json!({ "sql": sql })).await;
+        let place = submitted.headers["location"].to_str().unwrap();
+        let told = answered(&self.gateway.get(&self.who, &format!("{place}/result")).await);
+        let request = self.gateway.request(Method::DELETE, place);
+        self.gateway.send(request.bearer_auth(self.gateway.token(&self.who))).await;
+        told
     }
 
     async fn with_the_client(&self, sql: &str) -> Result<Told, Refused> {
@@ -161,6 +168,14 @@ fn as_json(text: Option<&str>, kind: &Type) -> Value {
 fn of_postgres(error: tokio_postgres::Error) -> Refused {
     let told = error.as_db_error().unwrap_or_else(|| panic!("{error}"));
     refused(told.routine().expect("a code"), told.message())
+}
+
+fn answered(answer: &Response) -> Result<Told, Refused> {
+    let body = answer.json();
+    match answer.status {
+        200 => Ok(told(&body)),
+        _ => Err(refused(&word(&body["code"]), &word(&body["detail"]))),
+    }
 }
 
 fn told(body: &Value) -> Told {

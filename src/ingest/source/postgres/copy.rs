@@ -5,12 +5,12 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{Field, Schema, SchemaRef};
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::super::{ReadOptions, ReadSummary, Unfit};
 use super::column::{Column, malformed};
-use super::types::Mapped;
+use super::types::{Kind, Mapped};
 use crate::error::{Error, Result};
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
@@ -140,6 +140,34 @@ impl<'a> Decoder<'a> {
     }
 }
 
+/// How many rows a column of each type has of the stream `bytes` when it comes in parts of `size`.
+pub(crate) fn rows_in(bytes: &[u8], size: usize) -> Result<u64> {
+    let kinds = [
+        Kind::Bool,
+        Kind::Int64,
+        Kind::Float64,
+        Kind::Decimal(38, 10),
+        Kind::Text,
+        Kind::Date,
+        Kind::TimestampTz,
+        Kind::List(Box::new(Kind::Int32)),
+    ];
+    let columns = kinds.map(|kind| {
+        let field = Field::new("c", kind.data_type(), true);
+        Mapped { field, kind, select: String::new() }
+    });
+    let schema = Schema::new(columns.iter().map(|column| column.field.clone()).collect::<Vec<_>>());
+    let mut decoder = Decoder::new("t", Arc::new(schema), &columns, ReadOptions::default());
+    for part in bytes.chunks(size.max(1)) {
+        decoder.give(&Bytes::copy_from_slice(part));
+        while decoder.advance()? {
+            decoder.batch()?;
+        }
+    }
+    decoder.batch()?;
+    Ok(decoder.summary().rows)
+}
+
 /// The size of the tuple at the begin of `bytes`, when all of it is there.
 fn whole(bytes: &[u8]) -> Option<usize> {
     let mut rest = bytes;
@@ -159,9 +187,8 @@ fn whole(bytes: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use arrow::array::{Array, AsArray};
-    use arrow::datatypes::{Int32Type, Schema};
+    use arrow::datatypes::Int32Type;
 
-    use super::super::types::Kind;
     use super::*;
 
     fn stream() -> Vec<u8> {

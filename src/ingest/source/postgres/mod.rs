@@ -7,6 +7,7 @@ mod column;
 mod copy;
 mod types;
 
+pub(crate) use self::copy::rows_in;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,10 +1,10 @@
 //! `application/json`: one object with the columns, the rows as arrays, and what policy did.
 
 use arrow::record_batch::RecordBatch;
-use serde::Serialize;
 
-use super::{Encoder, Head, sql_type, unwritable};
+use super::{Encoder, Head, unwritable};
 use crate::error::Result;
+use crate::serve::http::query::ResultColumn;
 use crate::serve::values::{Style, columns};
 
 /// `{"query_id", "columns", "rows", "row_count", "truncated", "policy"}`, in this order, so that a reader knows the
@@ -22,11 +22,7 @@ impl Json {
 
 impl Encoder for Json {
     fn begin(&mut self, out: &mut Vec<u8>) -> Result<()> {
-        let described = self.head.schema.fields().iter().map(|field| Column {
-            name: field.name(),
-            kind: sql_type(field.data_type()),
-            nullable: field.is_nullable(),
-        });
+        let described = self.head.schema.fields().iter().map(ResultColumn::of);
         let described = serde_json::to_string(&described.collect::<Vec<_>>()).map_err(unwritable)?;
         out.extend_from_slice(
             format!("{{\"query_id\":\"{}\",\"columns\":{described},\"rows\":[", self.head.query_id)
@@ -58,13 +54,4 @@ impl Encoder for Json {
         out.extend_from_slice(tail.as_bytes());
         Ok(())
     }
-}
-
-/// A column as it is described before the rows.
-#[derive(Serialize)]
-struct Column<'a> {
-    name: &'a str,
-    #[serde(rename = "type")]
-    kind: String,
-    nullable: bool,
 }

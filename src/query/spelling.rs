@@ -1,0 +1,151 @@
+//! A statement's tree as text that reads as the same tree, and places in a text.
+//!
+//! The parser prints a text in quotes as it guesses that it was written: of two quotation marks in a row, and of one behind a
+//! backslash, it thinks that they are escaped. Whoever prints a statement to have it read again prints it here.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{Statement, Value, ValueWithSpan, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::dialect::Dialect;
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// `statement` as text. What is in it as a text of any kind is a text in plain quotes.
+pub fn spelled(statement: &Statement) -> String {
+    let mut statement = statement.clone();
+    let _ = statement.visit(&mut Quoting);
+    statement.to_string()
+}
+
+/// Refuses names with a quotation mark in them, which are printed as others.
+///
+/// # Errors
+///
+/// `syntax_error` when `sql` has one.
+pub fn refuse_quotes_in_names(dialect: &dyn Dialect, sql: &str) -> Result<()> {
+    let is_quoted = |token: &Token| match token {
+        Token::Word(word) => word.quote_style.is_some_and(|quote| word.value.contains(quote)),
+        _ => false,
+    };
+    // What does not read is told of by whoever reads it.
+    let tokens = Tokenizer::new(dialect, sql).tokenize().unwrap_or_default();
+    match tokens.iter().find(|token| is_quoted(token)) {
+        Some(name) => {
+            let text = format!("the name `{name}` has a quotation mark in it, which is not possible here");
+            Err(Error::new(ErrorKind::SyntaxError, text))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The bytes before each of `places` in `text`; places go up, and lines and columns count from 1.
+pub fn offsets(text: &str, places: impl IntoIterator<Item = Location>) -> Vec<usize> {
+    let mut characters = text.char_indices();
+    let (mut line, mut column) = (1, 1);
+    let mut offset = 0;
+    let reached = |at: Location| {
+        while (line, column) < (at.line, at.column) {
+            let Some((start, character)) = characters.next() else { break };
+            offset = start + character.len_utf8();
+            (line, column) = if character == '\n' { (line + 1, 1) } else { (line, column + 1) };
+        }
+        offset
+    };
+    places.into_iter().map(reached).collect()
+}
+
+/// Doubles the quotation marks in texts: the printer leaves pairs as they are.
+struct Quoting;
+
+impl VisitorMut for Quoting {
+    type Break = ();
+
+    fn pre_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<()> {
+        let text = match &value.value {
+            Value::SingleQuotedString(text)
+            | Value::EscapedStringLiteral(text)
+            | Value::UnicodeStringLiteral(text)
+            | Value::NationalStringLiteral(text) => text,
+            Value::DollarQuotedString(dollar) => &dollar.value,
+            _ => return ControlFlow::Continue(()),
+        };
+        value.value = Value::SingleQuotedString(text.replace('\'', "''"));
+        ControlFlow::Continue(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::sql::sqlparser::dialect::{GenericDialect, PostgreSqlDialect};
+    use datafusion::sql::sqlparser::parser::Parser;
+
+    use super::*;
+
+    fn value(dialect: &dyn Dialect, sql: &str) -> String {
+        let statement = Parser::parse_sql(dialect, sql).unwrap().remove(0);
+        let again = spelled(&statement);
+        let tokens = Tokenizer::new(&GenericDialect {}, &again).tokenize().unwrap();
+        let texts: Vec<&String> = tokens
+            .iter()
+            .filter_map(|token| match token {
+                Token::SingleQuotedString(text) => Some(text),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(texts.len(), 1, "{again}");
+        texts[0].clone()
+    }
+
+    #[test]
+    fn a_text_is_the_same_when_it_is_read_again() {
+        for text in [
+            "it's",
+            "a''b",
+            r"x\' OR 1=1 --",
+            r"x\'' OR 1=1 --",
+            r"\",
+            r"\\'",
+            "'",
+            "''",
+            "'''",
+            "; --",
+            "/*",
+        ] {
+            let literal = format!("SELECT '{}'", text.replace('\'', "''"));
+            assert_eq!(value(&PostgreSqlDialect {}, &literal), text, "{literal}");
+            assert_eq!(value(&GenericDialect {}, &literal), text, "{literal}");
+        }
+        for (literal, text) in [
+            (r"E'it\'s \\'", r"it's \"),
+            ("N'it''s'", "it's"),
+            ("$q$it's \\' $x$ ;$q$", "it's \\' $x$ ;"),
+            (r"U&'\0041''b'", "A'b"),
+        ] {
+            assert_eq!(value(&PostgreSqlDialect {}, &format!("SELECT {literal}")), text, "{literal}");
+        }
+    }
+
+    #[test]
+    fn places_are_those_of_the_tokenizer() {
+        let text = "SELECT 'ü\n🦀', 1\n  ; x";
+        let tokens = Tokenizer::new(&GenericDialect {}, text).tokenize_with_location().unwrap();
+        let places = tokens.iter().map(|token| token.span.start);
+        for (token, offset) in tokens.iter().zip(offsets(text, places)) {
+            let is_there = match &token.token {
+                Token::SingleQuotedString(_) => text[offset..].starts_with('\''),
+                Token::SemiColon => text[offset..].starts_with(';'),
+                Token::Word(word) => text[offset..].starts_with(&word.value),
+                _ => true,
+            };
+            assert!(is_there, "{token:?} at {offset}");
+        }
+    }
+
+    #[test]
+    fn a_name_with_a_quotation_mark_is_refused() {
+        let refused = |sql: &str| refuse_quotes_in_names(&PostgreSqlDialect {}, sql).is_err();
+        assert!(refused(r#"SELECT "a""b""#));
+        assert!(!refused(r#"SELECT "a'b", 'c"d'"#));
+    }
+}
