@@ -154,8 +154,17 @@ impl TableProvider for LakeTable {
         if files.is_empty() {
             return Ok(Arc::new(EmptyExec::new(project_schema(self.schema.table_schema(), projection)?)));
         }
-        let statistics = self.sum(files.iter().copied())?;
-        let groups = FileGroup::new(files.into_iter().map(|file| file.file.clone()).collect())
+        // A plan that fails over them is made again without.
+        let with_statistics = session.config_options().execution.collect_statistics;
+        let statistics = match with_statistics {
+            true => self.sum(files.iter().copied())?,
+            false => Statistics::new_unknown(self.schema.table_schema()),
+        };
+        let file = |file: &ScanFile| PartitionedFile {
+            statistics: file.file.statistics.clone().filter(|_| with_statistics),
+            ..file.file.clone()
+        };
+        let groups = FileGroup::new(files.into_iter().map(file).collect())
             .split_files(session.config().target_partitions());
         let options = TableParquetOptions {
             global: session.config_options().execution.parquet.clone(),

@@ -227,20 +227,27 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
 /// A rule of the engine that only saves work, and in some joins finds that it has taken a column for another.
 const MOVES_PROJECTIONS: &str = "ProjectionPushdown";
 
-/// `plan` as it is run. Where the rule that moves projections fails, without it.
+/// `plan` as it is run. Where the rule that moves projections fails, without it; and where the engine contradicts itself over
+/// what is known of files (a number that is cast to a text has bounds in another order), without knowing it.
 pub(super) async fn physical_plan(
     plan: &LogicalPlan,
     session: &SessionState,
 ) -> std::result::Result<Arc<dyn ExecutionPlan>, DataFusionError> {
     let planned = session.query_planner().create_physical_plan(plan, session).await;
-    let Err(DataFusionError::Context(rule, _)) = &planned else { return planned };
-    if rule != MOVES_PROJECTIONS {
-        return planned;
-    }
-    let rules = session.physical_optimizers().iter().filter(|rule| rule.name() != MOVES_PROJECTIONS).cloned();
-    let session = SessionStateBuilder::new_from_existing(session.clone())
-        .with_physical_optimizer_rules(rules.collect())
-        .build();
+    let again = match &planned {
+        Err(DataFusionError::Context(rule, _)) if rule == MOVES_PROJECTIONS => {
+            let rules = session.physical_optimizers().iter();
+            let rules = rules.filter(|rule| rule.name() != MOVES_PROJECTIONS).cloned();
+            SessionStateBuilder::new_from_existing(session.clone())
+                .with_physical_optimizer_rules(rules.collect())
+        }
+        Err(fault) if matches!(fault.find_root(), DataFusionError::Internal(_)) => {
+            let config = session.config().clone().with_collect_statistics(false);
+            SessionStateBuilder::new_from_existing(session.clone()).with_config(config)
+        }
+        _ => return planned,
+    };
+    let session = again.build();
     session.query_planner().create_physical_plan(plan, &session).await
 }
 

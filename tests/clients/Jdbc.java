@@ -19,7 +19,7 @@ import java.util.concurrent.TimeUnit;
  *
  * Commands, their arguments parted by tabs: `query SQL`, `count SQL` (only how many rows), `prepare SQL VALUE…` (a value is
  * `TYPE:TEXT`), `parameters SQL`, `update SQL`, `cancel SQL`, `catalogs`, `schemas`, `tables PATTERN PATTERN`,
- * `columns PATTERN PATTERN`, `types`, `keys SCHEMA TABLE`, `about`.
+ * `columns PATTERN PATTERN`, `types`, `keys SCHEMA TABLE`, `type info`, `about`.
  */
 public class Jdbc {
     public static void main(String[] arguments) throws Exception {
@@ -101,6 +101,16 @@ public class Jdbc {
                     "TABLE_NAME", "COLUMN_NAME", "DATA_TYPE", "ORDINAL_POSITION", "IS_NULLABLE");
             case "types" -> print(about.getTableTypes());
             case "keys" -> print(about.getPrimaryKeys(null, rest.get(0), rest.get(1)));
+            case "type info" -> {
+                int types = 0;
+                try (ResultSet found = about.getTypeInfo()) {
+                    while (found.next()) {
+                        types++;
+                    }
+                }
+                System.out.println((types > 10) + " " + about.getDefaultTransactionIsolation() + " "
+                        + about.getMaxColumnsInIndex());
+            }
             case "about" -> System.out.println(
                     about.getDatabaseProductName() + " " + about.isReadOnly() + " " + about.getIdentifierQuoteString());
             default -> throw new IllegalArgumentException(command);

@@ -90,6 +90,8 @@ fn all(user: &str, database: Option<&str>) -> Vec<ScalarUDF> {
         always("pg_get_viewdef", ScalarValue::Utf8(None)),
         always("pg_get_indexdef", ScalarValue::Utf8(None)),
         always("pg_get_function_identity_arguments", text("")),
+        always("pg_get_function_arguments", text("")),
+        always("pg_get_function_result", text("")),
         // Key columns: no table has keys, so that its rows are never asked for.
         always("_pg_expandarray", no_column()),
         always("generate_subscripts", ScalarValue::Int32(None)),

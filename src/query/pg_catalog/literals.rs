@@ -48,7 +48,10 @@ pub(super) fn are_in(tokens: &[Token]) -> bool {
         Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text) => {
             text.trim_start().starts_with('{') || text.starts_with("\\x")
         }
-        Token::Word(word) => WITH_PATTERN.contains(&word.value.to_lowercase().as_str()),
+        Token::Word(word) => {
+            let word = word.value.to_lowercase();
+            WITH_PATTERN.contains(&word.as_str()) || word == "regproc"
+        }
         _ => false,
     })
 }
@@ -100,9 +103,34 @@ impl VisitorMut for Translating {
                     return with_pattern(pattern);
                 }
             }
+            Expr::BinaryOp { left, right, .. } => {
+                as_function_name(left, right);
+                as_function_name(right, left);
+            }
             _ => {}
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// Columns of `pg_type` that have the name of a function.
+const FUNCTION_NAMES: [&str; 4] = ["typinput", "typoutput", "typreceive", "typsend"];
+
+/// `typinput = 'pg_catalog.array_in'::regproc` compares names here.
+fn as_function_name(column: &Expr, function: &mut Expr) {
+    let column = match column {
+        Expr::Identifier(name) => Some(name),
+        Expr::CompoundIdentifier(path) => path.last(),
+        _ => None,
+    };
+    if !column.is_some_and(|name| FUNCTION_NAMES.contains(&name.value.to_lowercase().as_str())) {
+        return;
+    }
+    let Expr::Cast { expr: inner, data_type, .. } = function else { return };
+    let is_function = data_type.to_string().to_lowercase().ends_with("regproc");
+    if let Some(name) = text_of(inner).filter(|_| is_function) {
+        let name = name.rsplit('.').next().unwrap_or(name).to_owned();
+        *function = Expr::Value(Value::SingleQuotedString(name).with_empty_span());
     }
 }
 
@@ -226,6 +254,10 @@ mod tests {
             (
                 r#"SELECT '{ 1, NULL ,"NULL","a,\"b" }'::text[]"#,
                 r#"SELECT ARRAY['1', NULL, 'NULL', 'a,"b']::TEXT[]"#,
+            ),
+            (
+                "SELECT 1 FROM t WHERE t.typinput = 'pg_catalog.array_in'::regproc",
+                "SELECT 1 FROM t WHERE t.typinput = 'array_in'",
             ),
             ("SELECT CAST('{1}' AS int[])", "SELECT CAST(ARRAY['1'] AS INT[])"),
             (r"SELECT '\x01ff'::bytea", "SELECT decode('01ff', 'hex')::BYTEA"),

@@ -15,7 +15,8 @@ mod visible;
 use std::sync::{Arc, LazyLock};
 
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
-use datafusion::arrow::array::{RecordBatch, new_null_array};
+use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray, new_null_array};
+use datafusion::arrow::compute::concat_batches;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use datafusion::datasource::empty::EmptyTable;
@@ -96,11 +97,44 @@ fn with_lists(schema: &SchemaRef) -> SchemaRef {
     Arc::new(Schema::new(schema.fields().iter().map(column).collect::<Vec<_>>()))
 }
 
-/// Options and rights of relations, which clients ask for and the crate leaves out: there are none.
-fn with_options(name: &str, batch: RecordBatch) -> Result<RecordBatch, DataFusionError> {
-    if name != "pg_class" {
-        return Ok(batch);
+/// What clients ask for and the crate leaves out.
+fn completed(name: &str, batch: RecordBatch) -> Result<RecordBatch, DataFusionError> {
+    match name {
+        "pg_class" => with_options(&batch),
+        "pg_settings" => with_settings(&batch),
+        _ => Ok(batch),
     }
+}
+
+/// Settings that are always the same, and that drivers read as if they were of the protocol.
+const SETTINGS: [(&str, &str); 9] = [
+    ("DateStyle", "ISO, MDY"),
+    ("TimeZone", "UTC"),
+    ("client_encoding", "UTF8"),
+    ("default_transaction_isolation", "read committed"),
+    ("integer_datetimes", "on"),
+    ("max_identifier_length", "63"),
+    ("max_index_keys", "32"),
+    ("server_encoding", "UTF8"),
+    ("server_version", VERSION),
+];
+
+fn with_settings(batch: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
+    let texts = |part: fn(&(&'static str, &'static str)) -> &'static str| {
+        Arc::new(SETTINGS.iter().map(part).map(Some).collect::<StringArray>()) as ArrayRef
+    };
+    let schema = batch.schema();
+    let columns = schema.fields().iter().map(|field| match field.name().as_str() {
+        "name" => texts(|(name, _)| name),
+        "setting" | "reset_val" => texts(|(_, value)| value),
+        _ => new_null_array(field.data_type(), SETTINGS.len()),
+    });
+    let ours = RecordBatch::try_new(Arc::clone(&schema), columns.collect())?;
+    Ok(concat_batches(&schema, [batch, &ours])?)
+}
+
+/// Options and rights of relations: there are none.
+fn with_options(batch: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
     let texts = DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)));
     let mut fields = batch.schema().fields().to_vec();
     let mut columns = batch.columns().to_vec();
@@ -116,8 +150,7 @@ async fn provider(name: &str, table: &PgCatalogTable) -> Result<Arc<dyn TablePro
     match table {
         PgCatalogTable::Dynamic(stream) => {
             let rows = collect(stream.execute(Arc::new(TaskContext::default()))).await?;
-            let rows =
-                rows.into_iter().map(|batch| with_options(name, batch)).collect::<Result<Vec<_>, _>>()?;
+            let rows = rows.into_iter().map(|batch| completed(name, batch)).collect::<Result<Vec<_>, _>>()?;
             let schema = rows.first().map_or_else(|| Arc::clone(stream.schema()), RecordBatch::schema);
             Ok(Arc::new(MemTable::try_new(schema, vec![rows])?))
         }

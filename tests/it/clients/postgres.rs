@@ -62,7 +62,7 @@ async fn jdbc_as(gateway: &Gateway, user: &str, commands: &[&[&str]]) -> Vec<Str
 #[tokio::test(flavor = "multi_thread")]
 async fn jdbc_connects_lists_and_reads_what_is_visible() {
     let gateway = laboratory().await;
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 15] = [
         &["about"],
         &["catalogs"],
         &["schemas"],
@@ -77,6 +77,7 @@ async fn jdbc_connects_lists_and_reads_what_is_visible() {
         &["parameters", "SELECT id, word FROM types WHERE id = ?"],
         &["update", "DROP TABLE types"],
         &["update", "SET extra_float_digits = 3"],
+        &["type info"],
     ];
     let told = jdbc_as(&gateway, "some", &commands).await;
     let columns = told[4].lines().map(|line| line.split('|').nth(1).unwrap()).collect::<Vec<_>>();
@@ -99,6 +100,7 @@ async fn jdbc_connects_lists_and_reads_what_is_visible() {
             "1\nid int8\nword text",
             "error 0A000 ERROR: `DROP` is not allowed here; send a query",
             "0",
+            "true 2 32",
         ]
     );
     let nothing =

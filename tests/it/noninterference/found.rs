@@ -196,6 +196,18 @@ async fn faults_of_the_engine_are_not_told_as_the_gateways_or_the_policys() {
 }
 
 /// The engine's last check of a plan quotes all of it.
+/// The engine takes the bounds of a number for those of its text, which are in another order.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_is_read_as_a_text_is_planned() {
+    let gateway = gateway().await;
+    let folder = gateway.folder.path().join("files/span");
+    std::fs::create_dir_all(&folder).unwrap();
+    write(&folder, "number", vec![5, 10]);
+    gateway.register(&TableName::new("hr", "span"), &folder, Format::Parquet).await;
+    let sql = "SELECT count(*) FROM hr.span WHERE CAST(CAST(number AS VARCHAR) AS BOOLEAN)";
+    assert_eq!(gateway.sql("boss", sql).await.code(), "query_failed", "`5` is no boolean");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mask_that_leaves_one_value_does_not_end_a_window_nor_show_the_plan() {
     let gateway = gateway().await;
