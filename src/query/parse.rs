@@ -228,7 +228,7 @@ fn one_statement(sql: &str) -> Result<Statement> {
 }
 
 /// What stands behind `EXPLAIN ACCESS`, if `sql` begins with it.
-fn after_explain_access(sql: &str) -> Option<&str> {
+pub(super) fn after_explain_access(sql: &str) -> Option<&str> {
     let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().ok()?;
     let mut words = tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_)));
     for keyword in ["EXPLAIN", "ACCESS"] {

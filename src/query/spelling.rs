@@ -6,7 +6,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{Statement, Value, ValueWithSpan, VisitMut, VisitorMut};
-use datafusion::sql::sqlparser::dialect::Dialect;
+use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
+use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -16,6 +17,24 @@ pub fn spelled(statement: &Statement) -> String {
     let mut statement = statement.clone();
     let _ = statement.visit(&mut Quoting);
     statement.to_string()
+}
+
+/// `statement` as text that is kept and read again later.
+///
+/// # Errors
+///
+/// `syntax_error` when it would read as another.
+pub fn kept(statement: &Statement) -> Result<String> {
+    let text = spelled(statement);
+    let mut meant = statement.clone();
+    let _ = meant.visit(&mut Plain);
+    match Parser::parse_sql(&GenericDialect {}, &text) {
+        Ok(again) if again.as_slice() == [meant] => Ok(text),
+        _ => Err(Error::new(
+            ErrorKind::SyntaxError,
+            "the query cannot be kept as it is; leave out quotation marks in names",
+        )),
+    }
 }
 
 /// Refuses names with a quotation mark in them, which are printed as others.
@@ -30,7 +49,17 @@ pub fn refuse_quotes_in_names(dialect: &dyn Dialect, sql: &str) -> Result<()> {
     };
     // What does not read is told of by whoever reads it.
     let tokens = Tokenizer::new(dialect, sql).tokenize().unwrap_or_default();
-    match tokens.iter().find(|token| is_quoted(token)) {
+    let mut after_as = false;
+    // A text behind AS is a name.
+    let mut is_name_with_quotes = |token: &&Token| {
+        let is_text = matches!(token, Token::SingleQuotedString(text) if text.contains(['\'', '\\']));
+        let found = is_quoted(token) || (after_as && is_text);
+        if !matches!(token, Token::Whitespace(_)) {
+            after_as = matches!(token, Token::Word(word) if word.value.eq_ignore_ascii_case("as"));
+        }
+        found
+    };
+    match tokens.iter().find(|token| is_name_with_quotes(token)) {
         Some(name) => {
             let text = format!("the name `{name}` has a quotation mark in it, which is not possible here");
             Err(Error::new(ErrorKind::SyntaxError, text))
@@ -62,23 +91,41 @@ impl VisitorMut for Quoting {
     type Break = ();
 
     fn pre_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<()> {
-        let text = match &value.value {
-            Value::SingleQuotedString(text)
-            | Value::EscapedStringLiteral(text)
-            | Value::UnicodeStringLiteral(text)
-            | Value::NationalStringLiteral(text) => text,
-            Value::DollarQuotedString(dollar) => &dollar.value,
-            _ => return ControlFlow::Continue(()),
-        };
-        value.value = Value::SingleQuotedString(text.replace('\'', "''"));
+        if let Some(text) = text_of(&value.value) {
+            value.value = Value::SingleQuotedString(text.replace('\'', "''"));
+        }
         ControlFlow::Continue(())
+    }
+}
+
+/// Makes a text of any kind one in plain quotes.
+struct Plain;
+
+impl VisitorMut for Plain {
+    type Break = ();
+
+    fn pre_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<()> {
+        if let Some(text) = text_of(&value.value) {
+            value.value = Value::SingleQuotedString(text.to_owned());
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn text_of(value: &Value) -> Option<&str> {
+    match value {
+        Value::SingleQuotedString(text)
+        | Value::EscapedStringLiteral(text)
+        | Value::UnicodeStringLiteral(text)
+        | Value::NationalStringLiteral(text) => Some(text),
+        Value::DollarQuotedString(dollar) => Some(&dollar.value),
+        _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use datafusion::sql::sqlparser::dialect::{GenericDialect, PostgreSqlDialect};
-    use datafusion::sql::sqlparser::parser::Parser;
+    use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 
     use super::*;
 
@@ -146,6 +193,15 @@ mod tests {
     fn a_name_with_a_quotation_mark_is_refused() {
         let refused = |sql: &str| refuse_quotes_in_names(&PostgreSqlDialect {}, sql).is_err();
         assert!(refused(r#"SELECT "a""b""#));
-        assert!(!refused(r#"SELECT "a'b", 'c"d'"#));
+        assert!(refused(r"SELECT 1 AS 'x\'', 2 --'") && refused("SELECT 1 as /* x */ 'a''b'"));
+        assert!(!refused(r#"SELECT "a'b", 'c"d', 1 AS 'x'"#));
+    }
+
+    #[test]
+    fn what_is_kept_reads_as_it_was_meant() {
+        let kept = |sql: &str| kept(&Parser::parse_sql(&GenericDialect {}, sql).unwrap().remove(0));
+        assert_eq!(kept("SELECT 'it''s', a.b FROM c").unwrap(), "SELECT 'it''s', a.b FROM c");
+        assert!(kept(r#"SELECT 1 AS "a""""b""#).is_err());
+        assert!(kept(r"SELECT 1 AS 'x\'', 2 --'").is_err());
     }
 }

@@ -204,7 +204,8 @@ fn written(batch: &RecordBatch) -> Result<Bytes> {
         let part = batch.slice(from, ROWS.min(batch.num_rows() - from));
         writer.write(&alone(&part).map_err(Error::internal)?).map_err(Error::internal)?;
     }
-    writer.into_inner().map(Bytes::from).map_err(Error::internal)
+    // Without the room that it has grown into, which is not counted.
+    writer.into_inner().map(|bytes| Bytes::from(bytes.into_boxed_slice())).map_err(Error::internal)
 }
 
 /// What the rows of `batch` take, without what it shares with others.

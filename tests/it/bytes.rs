@@ -31,12 +31,14 @@ restrictions:
   - { name: masked, on: s.t.card, applies_to: 'user:bo', mask: last4, priority: 1 }
 ";
 
-const QUERIES: [&str; 6] = [
+const QUERIES: [&str; 8] = [
     "SELECT * FROM s.t",
     "SELECT note, salary FROM s.t WHERE id > 10",
     "SELECT list, part, exact FROM s.t ORDER BY id DESC",
     "SELECT short, card FROM s.t LIMIT 7",
     "SELECT t.short, u.note FROM s.t t JOIN s.t u ON t.id = u.id + 1",
+    "SELECT arrow_cast(note, 'Dictionary(Int32, Utf8View)'), [note] FROM s.t WHERE note IS NOT NULL",
+    "SELECT named_struct('a', note, 'b', NULL), left(note, 13) FROM s.t",
     "SELECT coalesce(salary, 0), part.inner, list[1], upper(short) FROM s.t",
 ];
 

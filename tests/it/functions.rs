@@ -159,6 +159,7 @@ const BOMBS: &[&str] = &[
     "SELECT to_char(day, repeat('%c', 1000000)) FROM shop.items",
     "SELECT arrow_cast(NULL, 'FixedSizeList(2147483647, Int64)') IS NULL",
     "SELECT arrow_cast(NULL, 'List(FixedSizeBinary(2147483647))') IS NULL",
+    "SELECT arrow_cast(NULL, 'RunEndEncoded(\"run_ends\": non-null Int32, \"values\": FixedSizeList(2147483647, Int64))') IS NULL",
     "SELECT CAST(NULL AS INT[2000000000]) IS NULL",
     "SELECT CAST(NULL AS INT[4000][4000][4000]) IS NULL",
     "WITH a AS (SELECT repeat(name, 1000000) s FROM shop.items), b AS (SELECT s||s||s||s s FROM a), \

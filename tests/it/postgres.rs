@@ -374,6 +374,8 @@ async fn a_number_of_another_type_is_compared_as_a_number() {
     assert_eq!(count(exact, Type::FLOAT8, &20.25_f64).await, 1);
     assert_eq!(count("SELECT count(*) FROM orders WHERE id > $1", Type::FLOAT8, &1.5_f64).await, 2);
     assert_eq!(count("SELECT count(*) FROM orders WHERE id = $1", Type::INT2, &3_i16).await, 1);
+    let access = texts(&ana, "EXPLAIN ACCESS SELECT id FROM orders WHERE region = current_user").await;
+    assert!(!access.is_empty());
     let flag = "SELECT count(*) FROM (SELECT id = 1 AS is_first FROM orders) t WHERE is_first = 'f'";
     assert_eq!(texts(&ana, flag).await, [[Some("2".to_owned())]]);
 }

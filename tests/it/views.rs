@@ -51,7 +51,9 @@ async fn only_its_maker_and_who_may_alter_it_replace_a_view() {
     assert_eq!(told("cy", "CREATE OR REPLACE VIEW s.own AS SELECT a FROM s.t").await, taken("own"));
     gateway.apply("grants: [{ to: 'user:cy', on: s.own, permissions: [alter] }]").await.unwrap();
     assert_eq!(told("cy", "CREATE OR REPLACE VIEW s.own AS SELECT a FROM s.t").await, "done");
+    assert_ne!(told("cy", "DROP VIEW s.own").await, "done", "who alters a view is not its maker");
     assert_eq!(told("admin", "CREATE OR REPLACE VIEW s.shown AS SELECT a FROM s.t").await, "done");
+    assert_eq!(told("bo", "DROP VIEW s.own").await, "done", "its maker is");
 }
 
 #[tokio::test(flavor = "multi_thread")]

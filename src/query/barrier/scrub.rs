@@ -48,7 +48,7 @@ fn clean(array: &ArrayRef, until: Until) -> Result<ArrayRef> {
     let has_nulls = array.logical_null_count() > 0;
     Ok(match array.data_type() {
         DataType::Null => Arc::clone(array),
-        flat if !flat.is_nested() && !has_nulls && !shares(flat, until) => Arc::clone(array),
+        flat if !has_nulls && stands_alone(flat, until) => Arc::clone(array),
         DataType::Boolean => {
             let (values, nulls) = array.as_boolean().clone().into_parts();
             let values = nulls.as_ref().map_or_else(|| values.clone(), |nulls| &values & nulls.inner());
@@ -64,8 +64,13 @@ fn clean(array: &ArrayRef, until: Until) -> Result<ArrayRef> {
         }
         DataType::Utf8View => Arc::new(array.as_string_view().iter().collect::<StringViewArray>()),
         DataType::BinaryView => Arc::new(array.as_binary_view().iter().collect::<BinaryViewArray>()),
+        // What no row uses goes too: a cast works on all entries.
         DataType::Dictionary(_, value) => {
             let values = clean(&cast(array, value)?, until)?;
+            cast(&values, array.data_type())?
+        }
+        DataType::RunEndEncoded(_, values) => {
+            let values = clean(&cast(array, values.data_type())?, until)?;
             cast(&values, array.data_type())?
         }
         DataType::Struct(_) => structure(array.as_struct(), until)?,
@@ -75,7 +80,8 @@ fn clean(array: &ArrayRef, until: Until) -> Result<ArrayRef> {
             let array = without_hidden_items(array)?;
             let list = array.as_fixed_size_list();
             let items = clean(list.values(), until)?;
-            Arc::new(FixedSizeListArray::try_new(Arc::clone(field), *size, items, list.nulls().cloned())?)
+            let (field, nulls) = (Arc::clone(field), list.nulls().cloned());
+            Arc::new(FixedSizeListArray::try_new_with_length(field, *size, items, nulls, list.len())?)
         }
         DataType::Map(field, sorted) => {
             let array = without_hidden_items(array)?;
@@ -92,10 +98,18 @@ fn clean(array: &ArrayRef, until: Until) -> Result<ArrayRef> {
     })
 }
 
-/// Whether arrays of a type without others inside may hold bytes of rows that are not in them.
-fn shares(data_type: &DataType, until: Until) -> bool {
-    let may = matches!(data_type, DataType::Utf8View | DataType::BinaryView | DataType::Dictionary(..));
-    may && until == Until::Alone
+/// Whether an array of this type that has no NULLs has what its rows have and no more.
+fn stands_alone(data_type: &DataType, until: Until) -> bool {
+    match data_type {
+        DataType::Utf8View | DataType::BinaryView => until == Until::Blank,
+        DataType::Boolean
+        | DataType::Utf8
+        | DataType::LargeUtf8
+        | DataType::Binary
+        | DataType::LargeBinary
+        | DataType::FixedSizeBinary(_) => true,
+        other => other.is_primitive(),
+    }
 }
 
 fn primitive<T: ArrowPrimitiveType>(array: &PrimitiveArray<T>) -> PrimitiveArray<T> {
@@ -116,6 +130,9 @@ where
 /// What is NULL as a whole has NULL for each field.
 fn structure(array: &StructArray, until: Until) -> Result<ArrayRef> {
     let field = |field: &ArrayRef| {
+        if *field.data_type() == DataType::Null {
+            return Ok(Arc::clone(field));
+        }
         let nulls = NullBuffer::union(array.nulls(), field.nulls());
         let data = field.to_data().into_builder().nulls(nulls).build().map_err(DataFusionError::from)?;
         clean(&make_array(data), until)

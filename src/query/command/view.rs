@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{CreateView as CreateViewSyntax, ObjectType
 use super::super::authorize::{Authorized, asker, decide_named};
 use super::super::fault;
 use super::super::parse::{Parsed, full_object_name, no_such_table, not_allowed, query_text};
-use super::super::spelling::spelled;
+use super::super::spelling::kept;
 use crate::app::{App, Governance};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::decide::{Asker, can};
@@ -46,7 +46,7 @@ impl CreateView {
             return Err(not_allowed("CREATE VIEW with options"));
         }
         let name = full_object_name(&syntax.name, database)?;
-        let sql = spelled(&Statement::Query(syntax.query.clone()));
+        let sql = kept(&Statement::Query(syntax.query.clone()))?;
         // Said now, where the mistake is: the text must be a query that may exist.
         Parsed::parse(&sql, database)?;
         let database = database.map(str::to_owned);
@@ -94,7 +94,11 @@ impl CreateView {
     /// Puts it in the place of the one there is, whose revision is `expected`, or whichever it is.
     pub async fn put(self, app: &App, identity: &Arc<Identity>, expected: Option<i64>) -> Result<()> {
         self.refuse_replacing(app, identity)?;
-        let value = self.checked(app, identity).await?;
+        let mut value = self.checked(app, identity).await?;
+        // Whoever alters a view does not become its maker, who may drop it.
+        if let Some(kept) = app.state().state.views.get(&value.name) {
+            value.owner.clone_from(&kept.value.owner);
+        }
         app.change(&identity.user, vec![Change::UpdateView { value, expected }]).await.map(|_| ())
     }
 

@@ -172,6 +172,25 @@ fn refuse_large_type(data_type: &DataType) -> Result<()> {
             _ => 0,
         }
     }
+    fn is_encoded(data_type: &DataType) -> bool {
+        match data_type {
+            DataType::RunEndEncoded(..)
+            | DataType::ListView(_)
+            | DataType::LargeListView(_)
+            | DataType::Union(..) => true,
+            DataType::FixedSizeList(item, _)
+            | DataType::List(item)
+            | DataType::LargeList(item)
+            | DataType::Map(item, _) => is_encoded(item.data_type()),
+            DataType::Struct(fields) => fields.iter().any(|field| is_encoded(field.data_type())),
+            DataType::Dictionary(_, values) => is_encoded(values),
+            _ => false,
+        }
+    }
+    // Other forms of what there is: no client needs them, and what is known of forms here is known of the usual ones.
+    if is_encoded(data_type) {
+        return plan_err!("the type {data_type} is not possible here");
+    }
     match size(data_type) > i64::from(LARGEST_FIXED_SIZE) {
         true => plan_err!("a type may have at most {LARGEST_FIXED_SIZE} values or bytes of a fixed number"),
         false => Ok(()),

@@ -18,6 +18,7 @@ use super::literals;
 use super::named::{is_of_catalog_alone, renamed};
 use super::respelled::respelled;
 use crate::error::{Error, ErrorKind, Result};
+use crate::query::parse::after_explain_access;
 use crate::query::spelling::{refuse_quotes_in_names, spelled};
 
 static PARSER: LazyLock<PostgresCompatibilityParser> = LazyLock::new(PostgresCompatibilityParser::new);
@@ -49,6 +50,10 @@ pub(in crate::query) struct Rewritten {
 
 /// `sql` in the engine's words, when they are others.
 pub(in crate::query) fn rewritten(sql: &str) -> Result<Option<Rewritten>> {
+    if let Some(query) = after_explain_access(sql) {
+        let rewritten = rewritten(query)?;
+        return Ok(rewritten.map(|inner| Rewritten { sql: format!("EXPLAIN ACCESS {}", inner.sql), ..inner }));
+    }
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize().unwrap_or_default();
     let asks_catalog = asks_catalog(&tokens);
     if !asks_catalog && !literals::are_in(&tokens) {

@@ -114,6 +114,15 @@ fn is_plain(message: &Message<'_>, body: usize) -> bool {
                 .is_some_and(|end| end <= length)
         })
     };
-    usize::try_from(message.bodyLength()).is_ok_and(|length| length <= body && lies_within(length))
+    // A row of parameters has lists of no more items than there are bits for them: some types take no bytes at all.
+    let is_short = |length: usize| {
+        let most = i64::try_from(length.saturating_mul(8).max(1)).unwrap_or(i64::MAX);
+        let mut nodes = batch.and_then(|batch| batch.nodes()).into_iter().flatten();
+        nodes.all(|node| {
+            (0..=most).contains(&node.length()) && (0..=node.length()).contains(&node.null_count())
+        })
+    };
+    usize::try_from(message.bodyLength())
+        .is_ok_and(|length| length <= body && lies_within(length) && is_short(length))
         && batch.is_none_or(|batch| batch.compression().is_none())
 }

@@ -122,6 +122,8 @@ fn as_said(said: &Type) -> Option<DataType> {
         Type::FLOAT4 => DataType::Float32,
         Type::FLOAT8 => DataType::Float64,
         Type::TEXT | Type::VARCHAR | Type::BPCHAR => DataType::Utf8,
+        // As many digits as the protocol's library reads, on both sides of the point.
+        Type::NUMERIC => DataType::Decimal128(38, 18),
         Type::DATE => DataType::Date32,
         Type::BYTEA => DataType::Binary,
         Type::TIMESTAMP => DataType::Timestamp(TimeUnit::Microsecond, None),
