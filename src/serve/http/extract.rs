@@ -1,36 +1,68 @@
 //! What a request says besides who asks: its body, its query, its path and the revision it was made for. Each of
 //! these fails with an `invalid_request` that says where.
 
-use axum::body::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::header::{CONTENT_TYPE, ETAG, IF_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::Problem;
+use crate::app::App;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A JSON object as the body.
 #[derive(Debug)]
 pub(super) struct Object<T>(pub(super) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Object<T> {
+/// How much of a body that is too large is still taken, and for how long: who is answered while they send may not hear it.
+const LINGERING: usize = 64 << 20;
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for Object<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
         refuse_other_types(request.headers().get(CONTENT_TYPE))?;
-        let body = Bytes::from_request(request, state).await.map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                Error::new(ErrorKind::LimitExceeded, "the body is larger than this gateway takes")
-            } else {
-                Error::invalid_request("the body could not be read to its end")
-            }
-        })?;
+        let body = whole(request.into_body(), app.config.limits.max_body_bytes).await?;
         Ok(Self(parse_object(&body)?))
     }
+}
+
+async fn whole(body: Body, most: usize) -> Result<Vec<u8>> {
+    let mut parts = body.into_data_stream();
+    let mut whole = Vec::new();
+    while let Some(part) = parts.next().await {
+        let part = part.map_err(|_| Error::invalid_request("the body could not be read to its end"))?;
+        if whole.len().saturating_add(part.len()) > most {
+            drop(whole);
+            linger(parts).await;
+            return Err(Error::new(ErrorKind::LimitExceeded, "the body is larger than this gateway takes"));
+        }
+        whole.extend_from_slice(&part);
+    }
+    Ok(whole)
+}
+
+async fn linger(mut parts: BodyDataStream) {
+    let mut left = LINGERING;
+    let reading = async {
+        while let Some(Ok(part)) = parts.next().await {
+            match left.checked_sub(part.len()) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+        }
+    };
+    // Whoever has more to say, or says it too slowly, is cut off.
+    let _ = tokio::time::timeout(PATIENCE, reading).await;
 }
 
 fn refuse_other_types(content_type: Option<&HeaderValue>) -> Result<()> {
