@@ -19,6 +19,9 @@ use crate::policy::model::is_listing;
 use crate::policy::principal::Identity;
 use crate::policy::restriction::Mask;
 
+/// How one begins that rests on the whole policy.
+const OF_ALL: &str = "version ";
+
 /// Two that are equal let the same be seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing(String);
@@ -30,7 +33,9 @@ pub struct Standing(String);
 /// `not_found` when it does, and whatever the statement itself would be refused with now.
 pub fn refuse_changed(app: &App, identity: &Arc<Identity>, request: &Request, then: &Standing) -> Result<()> {
     app.refuse_stale()?;
-    let nothing_changed = Standing::of_all(identity, &app.state(), app.is_administrator(identity)) == *then;
+    // Spelt out only where it was: it goes over all grants.
+    let nothing_changed =
+        then.is_of_all() && Standing::of_all(identity, &app.state(), app.is_administrator(identity)) == *then;
     if nothing_changed || now(app, identity, request)? == *then {
         return Ok(());
     }
@@ -63,7 +68,7 @@ impl Standing {
 
     /// Of what is told of the policy itself: all of it, as it is to this reader now.
     pub(super) fn of_all(identity: &Identity, governance: &Governance, administers: bool) -> Self {
-        let mut text = format!("version {} {administers}", governance.state.version);
+        let mut text = format!("{OF_ALL}{} {administers}", governance.state.version);
         spell(&mut text, &identity.user);
         identity.groups.iter().for_each(|group| spell(&mut text, group));
         text.push_str(";roles");
@@ -80,6 +85,10 @@ impl Standing {
             }
         }
         Self(text)
+    }
+
+    fn is_of_all(&self) -> bool {
+        self.0.starts_with(OF_ALL)
     }
 
     /// Of a query.
