@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use chrono::Utc;
@@ -50,6 +51,10 @@ pub fn somebody_else() -> Arc<Identity> {
     Arc::new(Identity { user: "neighbour".to_owned(), groups: BTreeSet::new(), attributes: BTreeMap::new() })
 }
 
+/// How long a statement may take: of tables that are joined with themselves again and again some have more rows than
+/// anybody would wait for.
+const LONGEST: Duration = Duration::from_secs(20);
+
 impl Lake {
     /// Writes `world` and opens a gateway over it. What is drawn for the policy's form is drawn from `random`, which
     /// is the same for both sides.
@@ -60,6 +65,7 @@ impl Lake {
         config.limits.pushdown_filters = world.pushdown_filters;
         config.limits.batch_size = world.batch_size;
         config.limits.target_partitions = world.target_partitions;
+        config.limits.query_timeout = LONGEST;
         // Hashes of both sides are to be equal where the values are.
         let store = Store::connect(&config.store.url).await.unwrap();
         store.migrate().await.unwrap();

@@ -20,6 +20,7 @@
 //! A failure prints its seed. `SEED=… QUESTION=… cargo test --test it noninterference` asks the one statement again,
 //! `SEED=…` starts from that world, `PAIRS=…` and `MINUTES=…` say how long to search.
 
+mod asked;
 mod data;
 mod expression;
 mod found;

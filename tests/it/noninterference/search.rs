@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::asked::{self, Asked};
 use super::expression::Grammar;
 use super::lake::{Lake, somebody_else};
 use super::mutants::{Weakness, ask_weakened};
@@ -90,18 +91,21 @@ impl Report {
 pub fn search(first: u64, bounds: &Bounds) -> Report {
     let report = Mutex::new(Report::default());
     let next = AtomicU64::new(first);
-    let work = || {
+    let asked = [Asked::default(), Asked::default()];
+    let work = |asked: &Asked| {
+        let _ended = asked.until_dropped();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         while !is_over(&report.lock().unwrap(), bounds) {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            runtime.block_on(ask_world(seed, None, &report, bounds));
+            runtime.block_on(ask_world(seed, None, &report, bounds, asked));
         }
     };
     std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(work);
+        for asked in &asked {
+            scope.spawn(|| work(asked));
         }
+        scope.spawn(|| asked::tell_what_runs_long(&asked));
     });
     report.into_inner().unwrap()
 }
@@ -111,7 +115,7 @@ pub fn replay(seed: u64, question: usize) -> Report {
     let report = Mutex::new(Report::default());
     let bounds = Bounds { until: Instant::now() + Duration::from_secs(600), pairs: 1, weakness: None };
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(ask_world(seed, Some(question), &report, &bounds));
+    runtime.block_on(ask_world(seed, Some(question), &report, &bounds, &Asked::default()));
     report.into_inner().unwrap()
 }
 
@@ -120,7 +124,7 @@ fn is_over(report: &Report, bounds: &Bounds) -> bool {
     found || report.pairs >= bounds.pairs || Instant::now() >= bounds.until
 }
 
-async fn ask_world(seed: u64, only: Option<usize>, report: &Mutex<Report>, bounds: &Bounds) {
+async fn ask_world(seed: u64, only: Option<usize>, report: &Mutex<Report>, bounds: &Bounds, asked: &Asked) {
     let mut random = Random::new(seed);
     let pair = pair(&mut random);
     let form = random.fork();
@@ -132,6 +136,7 @@ async fn ask_world(seed: u64, only: Option<usize>, report: &Mutex<Report>, bound
         if only.is_some_and(|only| only != at) {
             continue;
         }
+        asked.begins(format!("SEED={seed} QUESTION={at} {question:?}"));
         if at % OTHERS_ASK == 0 {
             ask_as(&lakes[1].app, somebody_else(), &asking.question(&mut random.clone())).await;
         }
@@ -139,8 +144,11 @@ async fn ask_world(seed: u64, only: Option<usize>, report: &Mutex<Report>, bound
             [ask_once(&lakes[0], &question, bounds).await, ask_once(&lakes[1], &question, bounds).await];
         // Of two faults, as of the two sides of a union, the first one is told, and with nothing hidden it may be either.
         let are_faults = is_fault(&one) && is_fault(&other) && is_same(&pair, &question);
+        // How fast a machine is, is no difference; how many are cut off is told.
+        let is_cut_off = one.code == "timeout" || other.code == "timeout";
         let is_by_chance = one != other
-            && (are_faults
+            && (is_cut_off
+                || are_faults
                 || (rows_are_split(&pair[0], &question) && is_fault_in_one(&one, &other))
                 || (pair[0].target_partitions > 1 && do_meet(&lakes, &question, bounds).await));
         let mut report = report.lock().unwrap();
