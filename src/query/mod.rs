@@ -35,6 +35,7 @@ pub mod spelling;
 mod sql_type;
 pub mod standing;
 pub mod stream;
+mod wanted;
 pub mod watch;
 
 use std::sync::Arc;
@@ -49,7 +50,7 @@ pub use self::notice::PolicyNotice;
 pub use self::parameter::Parameter;
 pub use self::parse::Dialect;
 use self::parse::{Explain, Parsed, Text};
-pub use self::pg_catalog::VERSION as POSTGRES_VERSION;
+pub use self::pg_catalog::{VERSION as POSTGRES_VERSION, shown_name};
 use self::plan::Planned;
 pub use self::prepare::{Prepared, prepare};
 use self::record::Record;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, ParamValues};
 use datafusion::execution::TaskContext;
@@ -28,10 +28,8 @@ use super::fault::{self, OnGuardedRow};
 use super::parameter::Parameter;
 use super::parse::Explain;
 use super::rewrite::Guarded;
+use super::wanted::parameter_types;
 use crate::error::{Error, Result};
-
-/// How many parameters a statement may have.
-const MOST_PARAMETERS: usize = 65_535;
 
 /// What will be run, and what the audit log should know of it.
 #[derive(Debug)]
@@ -199,7 +197,7 @@ pub(super) fn refuse_all_but_queries(plan: &LogicalPlan) -> Result<()> {
 
 /// The plan with values for its parameters. A question to the catalog may have lost some of them on the way.
 pub(super) fn bind(plan: LogicalPlan, params: &[Parameter], may_have_lost: bool) -> Result<LogicalPlan> {
-    let wanted = parameter_types(&plan)?.len();
+    let wanted = parameter_types(&plan, may_have_lost)?.len();
     if params.len() < wanted || (params.len() > wanted && !may_have_lost) {
         return Err(Error::invalid_request(format!(
             "the statement has {wanted} parameters and {} were given",
@@ -210,25 +208,6 @@ pub(super) fn bind(plan: LogicalPlan, params: &[Parameter], may_have_lost: bool)
         return Ok(plan);
     }
     plan.with_param_values(ParamValues::from(params.to_vec())).map_err(fault::translate)
-}
-
-/// The types of `$1`, `$2` … up to the last one that is named, as far as the statement says; else NULL's.
-pub(super) fn parameter_types(plan: &LogicalPlan) -> Result<Vec<DataType>> {
-    let mut types = Vec::new();
-    for (name, data_type) in plan.get_parameter_types().map_err(fault::translate)? {
-        let number =
-            name.trim_start_matches('$').parse::<usize>().ok().and_then(|number| number.checked_sub(1));
-        let at = number
-            .filter(|at| *at < MOST_PARAMETERS)
-            .ok_or_else(|| Error::invalid_request(format!("`{name}` is no parameter: write `?` or `$1`")))?;
-        if types.len() <= at {
-            types.resize(at + 1, DataType::Null);
-        }
-        if let (Some(place), Some(data_type)) = (types.get_mut(at), data_type) {
-            *place = data_type;
-        }
-    }
-    Ok(types)
 }
 
 fn limited(plan: LogicalPlan, rows: u64) -> Result<LogicalPlan> {

@@ -10,9 +10,10 @@ use datafusion::arrow::datatypes::{DataType, SchemaRef};
 
 use super::parameter::Parameter;
 use super::parse::{Explain, Text};
-use super::plan::{bind, explanation, parameter_types, refuse_all_but_queries};
+use super::plan::{bind, explanation, refuse_all_but_queries};
 use super::record::Record;
 use super::rewrite::Guarded;
+use super::wanted::parameter_types;
 use super::{PolicyNotice, Request, access, command, fault, guard, refuse_too_long, stream};
 use crate::app::App;
 use crate::error::Result;
@@ -92,7 +93,7 @@ impl Prepared {
         let session = guarded.session;
         let plan = session.statement_to_plan(guarded.statement).await.map_err(fault::translate)?;
         refuse_all_but_queries(&plan)?;
-        let parameters = parameter_types(&plan)?;
+        let parameters = parameter_types(&plan, guarded.asks_catalog)?;
         let plan = if given.is_empty() { plan } else { bind(plan, given, guarded.asks_catalog)? };
         // Types are settled on the way; without its parameters a statement may not get that far.
         let settled = match session.optimize(&plan) {

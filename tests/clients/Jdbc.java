@@ -19,7 +19,8 @@ import java.util.concurrent.TimeUnit;
  *
  * Commands, their arguments parted by tabs: `query SQL`, `count SQL` (only how many rows), `prepare SQL VALUE…` (a value is
  * `TYPE:TEXT`), `parameters SQL`, `update SQL`, `cancel SQL`, `catalogs`, `schemas`, `tables PATTERN PATTERN`,
- * `columns PATTERN PATTERN`, `types`, `keys SCHEMA TABLE`, `type info`, `about`.
+ * `columns PATTERN PATTERN`, `types`, `keys SCHEMA TABLE`, `privileges SCHEMA TABLE`, `listings SCHEMA TABLE` (how many rows
+ * each of the others gives), `type info`, `about`.
  */
 public class Jdbc {
     public static void main(String[] arguments) throws Exception {
@@ -101,6 +102,11 @@ public class Jdbc {
                     "TABLE_NAME", "COLUMN_NAME", "DATA_TYPE", "ORDINAL_POSITION", "IS_NULLABLE");
             case "types" -> print(about.getTableTypes());
             case "keys" -> print(about.getPrimaryKeys(null, rest.get(0), rest.get(1)));
+            case "privileges" -> {
+                some(about.getTablePrivileges(null, rest.get(0), rest.get(1)), "GRANTEE", "PRIVILEGE", "IS_GRANTABLE");
+                some(about.getColumnPrivileges(null, rest.get(0), rest.get(1), "%"), "COLUMN_NAME", "PRIVILEGE");
+            }
+            case "listings" -> listings(about, rest.get(0), rest.get(1));
             case "type info" -> {
                 int types = 0;
                 try (ResultSet found = about.getTypeInfo()) {
@@ -114,6 +120,32 @@ public class Jdbc {
             case "about" -> System.out.println(
                     about.getDatabaseProductName() + " " + about.isReadOnly() + " " + about.getIdentifierQuoteString());
             default -> throw new IllegalArgumentException(command);
+        }
+    }
+
+    /** What a tool such as DBeaver asks of a table and its schema. */
+    private static void listings(DatabaseMetaData about, String schema, String table) throws SQLException {
+        count("imported keys", about.getImportedKeys(null, schema, table));
+        count("exported keys", about.getExportedKeys(null, schema, table));
+        count("cross reference", about.getCrossReference(null, schema, table, null, schema, table));
+        count("index info", about.getIndexInfo(null, schema, table, false, true));
+        count("best row identifier", about.getBestRowIdentifier(null, schema, table, DatabaseMetaData.bestRowSession, true));
+        count("version columns", about.getVersionColumns(null, schema, table));
+        count("procedures", about.getProcedures(null, schema, null));
+        count("procedure columns", about.getProcedureColumns(null, schema, null, null));
+        count("functions", about.getFunctions(null, schema, null));
+        count("function columns", about.getFunctionColumns(null, schema, null, null));
+        count("user types", about.getUDTs(null, schema, null, null));
+        count("client info", about.getClientInfoProperties());
+    }
+
+    private static void count(String name, ResultSet all) throws SQLException {
+        try (ResultSet rows = all) {
+            int count = 0;
+            while (rows.next()) {
+                count++;
+            }
+            System.out.println(name + " " + count);
         }
     }
 

@@ -347,6 +347,8 @@ async fn literals_and_forms_of_time_mean_what_they_mean_in_postgresql() {
         ("SELECT count(*) FROM orders WHERE region = ANY('{west,north}'::text[])", "1"),
         ("SELECT count(*) FROM orders WHERE id = ANY('{1,3}'::int[]) AND current_user = 'ana'", "2"),
         (r"SELECT encode('\x01ff'::bytea, 'hex')", "01ff"),
+        ("SELECT 2 ^ 3 * 2", "16.0"),
+        ("SELECT (id + 1) ^ -1 FROM orders WHERE id = 3", "0.25"),
         ("SELECT to_char(DATE '2024-03-09', 'YYYY-MM')", "2024-03"),
         ("SELECT TO_DATE('1995-01-31', 'YYYY-MM-DD')", "1995-01-31"),
         (
@@ -358,6 +360,8 @@ async fn literals_and_forms_of_time_mean_what_they_mean_in_postgresql() {
     }
     let unknown = ana.simple_query("SELECT to_char(DATE '2024-03-09', 'J')").await.unwrap_err();
     assert_eq!(told(&unknown).2, "the form `J` has letters that are not known here");
+    let similar = ana.simple_query("SELECT 'ab' SIMILAR TO '(a|b)%'").await.unwrap_err();
+    assert_eq!(told(&similar).2, "`SIMILAR TO` is not known here: write `~` or `LIKE`");
 }
 
 /// A value that a client says the type of is compared as what it is.
@@ -378,6 +382,57 @@ async fn a_number_of_another_type_is_compared_as_a_number() {
     assert!(!access.is_empty());
     let flag = "SELECT count(*) FROM (SELECT id = 1 AS is_first FROM orders) t WHERE is_first = 'f'";
     assert_eq!(texts(&ana, flag).await, [[Some("2".to_owned())]]);
+}
+
+/// Drivers without types of their own ask the server for those of their parameters.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parameter_has_the_type_that_its_place_says() {
+    let gateway = gateway().await;
+    let ana = connect(&gateway, "ana", "shop").await.unwrap();
+    for (sql, kind) in [
+        ("SELECT count(*) FROM orders WHERE id = ANY($1)", Type::INT8_ARRAY),
+        ("SELECT count(*) FROM orders WHERE id <> ALL($1)", Type::INT8_ARRAY),
+        ("SELECT count(*) FROM orders WHERE id >= ANY($1)", Type::INT8_ARRAY),
+        ("SELECT count(*) FROM orders WHERE region = ANY($1)", Type::TEXT_ARRAY),
+        ("SELECT count(*) FROM orders WHERE id = ANY($1::int[])", Type::INT4_ARRAY),
+        ("SELECT $1::int, $1::int", Type::INT4),
+        ("SELECT $1::int, $1::text", Type::TEXT),
+        ("SELECT id FROM orders LIMIT $1", Type::INT8),
+    ] {
+        assert_eq!(ana.prepare(sql).await.unwrap().params(), [kind], "{sql}");
+    }
+    let count = async |sql: &str, value: &(dyn tokio_postgres::types::ToSql + Sync)| {
+        ana.query_one(sql, &[value]).await.unwrap().get::<_, i64>(0)
+    };
+    assert_eq!(count("SELECT count(*) FROM orders WHERE id = ANY($1)", &vec![1_i64, 3, 9]).await, 2);
+    assert_eq!(count("SELECT count(*) FROM orders WHERE id <> ALL($1)", &vec![1_i64, 3]).await, 1);
+    assert_eq!(count("SELECT count(*) FROM orders WHERE id > ANY($1)", &vec![2_i64, 7]).await, 1);
+    assert_eq!(count("SELECT count(*) FROM orders WHERE region = ANY($1)", &vec!["west", "'"]).await, 1);
+    assert_eq!(count("SELECT count(*) FROM orders WHERE id = ANY($1)", &Vec::<i64>::new()).await, 0);
+    let bo = connect(&gateway, "bo", "shop").await.unwrap();
+    let all = bo.query_one("SELECT count(*) FROM orders WHERE id = ANY($1)", &[&vec![1_i64, 2]]).await;
+    assert_eq!(all.unwrap().get::<_, i64>(0), 1, "a list finds nothing that the row rule hides");
+}
+
+/// PostgreSQL lets a result have two columns of one name.
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_of_a_result_may_have_one_name() {
+    let gateway = gateway().await;
+    let ana = connect(&gateway, "ana", "shop").await.unwrap();
+    for (sql, names) in [
+        ("SELECT count(*), count(*) FROM orders", vec!["count(*)", "count(*)"]),
+        ("SELECT region, region::text, 1 AS region FROM orders WHERE id = 1", vec!["region"; 3]),
+        ("SELECT *, id FROM orders WHERE id = 1 ORDER BY id", vec!["id", "region", "total", "id"]),
+        ("SELECT a.id, b.id FROM orders a JOIN orders b ON a.id = b.id WHERE a.id = 1", vec!["id", "id"]),
+        ("SELECT NULL, NULL, current_user AS a, current_user AS a", vec!["NULL", "null", "a", "a"]),
+    ] {
+        let row = ana.query_one(sql, &[]).await.unwrap();
+        let found: Vec<&str> = row.columns().iter().map(tokio_postgres::Column::name).collect();
+        assert_eq!(found, names, "{sql}");
+    }
+    let bo = connect(&gateway, "bo", "shop").await.unwrap();
+    let hidden = bo.query("SELECT total, total FROM orders", &[]).await.unwrap_err();
+    assert_eq!(told(&hidden).2, "column not found: `total`");
 }
 
 /// Sends `bytes` and reads until the gateway has had enough.

@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 
+use super::equal_names::told_apart;
 use super::functions;
 use super::literals;
 use super::named::{is_of_catalog_alone, renamed};
@@ -57,7 +58,7 @@ pub(in crate::query) fn rewritten(sql: &str) -> Result<Option<Rewritten>> {
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize().unwrap_or_default();
     let asks_catalog = asks_catalog(&tokens);
     if !asks_catalog && !literals::are_in(&tokens) {
-        return Ok(None);
+        return with_names_apart(sql);
     }
     refuse_quotes_in_names(&PostgreSqlDialect {}, sql)?;
     let Some(statement) = one(Parser::parse_sql(&PostgreSqlDialect {}, sql).map_err(syntax)?) else {
@@ -75,12 +76,26 @@ pub(in crate::query) fn rewritten(sql: &str) -> Result<Option<Rewritten>> {
             one(PARSER.parse(&plain).map_err(syntax)?).map(respelled)
         }
     };
-    let Some(changed) = changed else { return Ok(None) };
+    let Some(mut changed) = changed else { return Ok(None) };
+    told_apart(&mut changed);
     let sql = spelled(&literals::translated(changed)?);
     match sql.len() > LONGEST {
         true => Err(Error::new(ErrorKind::LimitExceeded, "the question to the catalog is too long")),
         false => Ok(Some(Rewritten { sql, asks_catalog })),
     }
+}
+
+/// `sql` with names of its result's columns told apart, if that is needed. What does not read is told of by the parser of all
+/// statements.
+fn with_names_apart(sql: &str) -> Result<Option<Rewritten>> {
+    let Some(mut statement) = Parser::parse_sql(&PostgreSqlDialect {}, sql).ok().and_then(one) else {
+        return Ok(None);
+    };
+    if !told_apart(&mut statement) {
+        return Ok(None);
+    }
+    refuse_quotes_in_names(&PostgreSqlDialect {}, sql)?;
+    Ok(Some(Rewritten { sql: spelled(&statement), asks_catalog: false }))
 }
 
 fn one(statements: Vec<Statement>) -> Option<Statement> {

@@ -101,6 +101,11 @@ fn all(user: &str, database: Option<&str>) -> Vec<ScalarUDF> {
         always("pg_get_serial_sequence", ScalarValue::Utf8(None)),
         always("pg_collation_is_visible", ScalarValue::from(true)),
         always("json_build_object", ScalarValue::Utf8(None)),
+        // How large a table is tells of rows that its reader may not see.
+        always("pg_database_size", ScalarValue::Int64(None)),
+        always("pg_table_size", ScalarValue::Int64(None)),
+        always("pg_indexes_size", ScalarValue::Int64(None)),
+        always("pg_size_pretty", ScalarValue::Utf8(None)),
         always("pg_type_is_visible", ScalarValue::from(true)),
         always("pg_function_is_visible", ScalarValue::from(true)),
         always("pg_tablespace_location", text("")),

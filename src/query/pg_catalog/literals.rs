@@ -1,17 +1,19 @@
-//! Literals and patterns that PostgreSQL's clients write and that the engine would take for something else without a word:
-//! lists and bytes in quotes, and the letters in which `to_char` and its like say a form of time.
+//! Literals, patterns and operators that PostgreSQL's clients write and that the engine would take for something else without
+//! a word: lists and bytes in quotes, the letters in which `to_char` and its like say a form of time, `^` and `SIMILAR TO`.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Array, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Statement, Value, VisitMut,
-    VisitorMut,
+    Array, BinaryOperator, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Statement, Value,
+    VisitMut, VisitorMut,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
+use super::parts::{parsed, put_in};
 use crate::error::{Error, ErrorKind, Result};
+
+/// `base ^ exponent`, which is of `double precision` in PostgreSQL and never exclusive or.
+const POWER: &str = "power(base::double precision, exponent::double precision)";
 
 /// Functions whose second argument is a form of time.
 const WITH_PATTERN: [&str; 3] = ["to_char", "to_date", "to_timestamp"];
@@ -50,8 +52,9 @@ pub(super) fn are_in(tokens: &[Token]) -> bool {
         }
         Token::Word(word) => {
             let word = word.value.to_lowercase();
-            WITH_PATTERN.contains(&word.as_str()) || word == "regproc"
+            WITH_PATTERN.contains(&word.as_str()) || ["regproc", "similar"].contains(&word.as_str())
         }
+        Token::Caret => true,
         _ => false,
     })
 }
@@ -102,6 +105,15 @@ impl VisitorMut for Translating {
                 if let [_, FunctionArg::Unnamed(FunctionArgExpr::Expr(pattern))] = list.args.as_mut_slice() {
                     return with_pattern(pattern);
                 }
+            }
+            Expr::BinaryOp { left, op: BinaryOperator::PGExp | BinaryOperator::BitwiseXor, right } => {
+                if let Some(mut power) = parsed(POWER) {
+                    put_in(&mut power, &[("base", (**left).clone()), ("exponent", (**right).clone())]);
+                    *expr = power;
+                }
+            }
+            Expr::SimilarTo { .. } => {
+                return ControlFlow::Break("`SIMILAR TO` is not known here: write `~` or `LIKE`".to_owned());
             }
             Expr::BinaryOp { left, right, .. } => {
                 as_function_name(left, right);
@@ -233,12 +245,11 @@ fn text_of(expr: &Expr) -> Option<&str> {
     }
 }
 
-fn parsed(sql: &str) -> Option<Expr> {
-    Parser::new(&PostgreSqlDialect {}).try_with_sql(sql).and_then(|mut parser| parser.parse_expr()).ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+    use datafusion::sql::sqlparser::parser::Parser;
+
     use super::*;
 
     fn of(sql: &str) -> Result<String, String> {

@@ -5,18 +5,20 @@
 //! visible objects in the order of their names, so they are the same on every connection of a reader and tell nothing
 //! of others.
 
+mod completed;
 mod dialect;
+mod equal_names;
 mod functions;
 mod literals;
 mod named;
+mod parts;
 mod respelled;
 mod visible;
 
 use std::sync::{Arc, LazyLock};
 
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
-use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray, new_null_array};
-use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use datafusion::datasource::empty::EmptyTable;
@@ -25,7 +27,9 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_plan::common::collect;
 use datafusion_pg_catalog::pg_catalog::{PgCatalogSchemaProvider, PgCatalogStaticTables, PgCatalogTable};
 
+use self::completed::completed;
 pub(super) use self::dialect::{Rewritten, rewritten};
+pub use self::equal_names::shown_name;
 pub use self::functions::VERSION;
 pub(super) use self::functions::with_functions;
 use self::visible::{Reader, Visible};
@@ -44,7 +48,10 @@ fn unchanging() -> Result<Arc<PgCatalogStaticTables>> {
 }
 
 /// The tables of one reader.
-pub(super) struct Catalog(PgCatalogSchemaProvider<Visible, Reader>);
+pub(super) struct Catalog {
+    tables: PgCatalogSchemaProvider<Visible, Reader>,
+    user: String,
+}
 
 impl Catalog {
     /// The catalog in which `user` sees what is `listed`.
@@ -52,7 +59,7 @@ impl Catalog {
         let reader = Reader { user: user.to_owned() };
         let provider = PgCatalogSchemaProvider::try_new(Visible::of(listed), unchanging()?, reader)
             .map_err(fault::translate)?;
-        let catalog = Self(provider);
+        let catalog = Self { tables: provider, user: user.to_owned() };
         // Ids are given when an object is first seen. `pg_class` sees all of them, in one order.
         catalog.rows("pg_class").await?;
         Ok(catalog)
@@ -64,21 +71,43 @@ impl Catalog {
     }
 
     async fn rows(&self, name: &str) -> Result<Arc<dyn TableProvider>> {
-        let table = self.0.build_table_by_name(name).map_err(fault::translate)?;
+        let table = self.tables.build_table_by_name(name).map_err(fault::translate)?;
         let table = table.ok_or_else(|| no_such_table(&format!("{PG_CATALOG}.{name}")))?;
         if WITHOUT_ROWS.contains(&name) {
             return Ok(Arc::new(EmptyTable::new(with_lists(&table.schema()))));
         }
-        provider(name, &table).await.map_err(fault::translate)
+        self.provider(name, &table).await.map_err(fault::translate)
+    }
+
+    /// The rows at hand: a plan over them reads nothing else.
+    async fn provider(
+        &self,
+        name: &str,
+        table: &PgCatalogTable,
+    ) -> Result<Arc<dyn TableProvider>, DataFusionError> {
+        match table {
+            PgCatalogTable::Dynamic(stream) => {
+                let rows = collect(stream.execute(Arc::new(TaskContext::default()))).await?;
+                let rows = rows
+                    .into_iter()
+                    .map(|batch| completed(name, batch, &self.user))
+                    .collect::<Result<Vec<_>, _>>()?;
+                let schema = rows.first().map_or_else(|| Arc::clone(stream.schema()), RecordBatch::schema);
+                Ok(Arc::new(MemTable::try_new(schema, vec![rows])?))
+            }
+            unchanging => unchanging.try_into_table_provider(),
+        }
     }
 }
 
 /// What our tables have none of: keys, indexes, defaults, sequences, collations, triggers. Those that PostgreSQL's own tables
 /// have are not told.
-const WITHOUT_ROWS: [&str; 8] = [
+const WITHOUT_ROWS: [&str; 10] = [
     "pg_attrdef",
+    "pg_auth_members",
     "pg_collation",
     "pg_constraint",
+    "pg_db_role_setting",
     "pg_index",
     "pg_inherits",
     "pg_policy",
@@ -95,65 +124,4 @@ fn with_lists(schema: &SchemaRef) -> SchemaRef {
         false => Arc::clone(field),
     };
     Arc::new(Schema::new(schema.fields().iter().map(column).collect::<Vec<_>>()))
-}
-
-/// What clients ask for and the crate leaves out.
-fn completed(name: &str, batch: RecordBatch) -> Result<RecordBatch, DataFusionError> {
-    match name {
-        "pg_class" => with_options(&batch),
-        "pg_settings" => with_settings(&batch),
-        _ => Ok(batch),
-    }
-}
-
-/// Settings that are always the same, and that drivers read as if they were of the protocol.
-const SETTINGS: [(&str, &str); 9] = [
-    ("DateStyle", "ISO, MDY"),
-    ("TimeZone", "UTC"),
-    ("client_encoding", "UTF8"),
-    ("default_transaction_isolation", "read committed"),
-    ("integer_datetimes", "on"),
-    ("max_identifier_length", "63"),
-    ("max_index_keys", "32"),
-    ("server_encoding", "UTF8"),
-    ("server_version", VERSION),
-];
-
-fn with_settings(batch: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
-    let texts = |part: fn(&(&'static str, &'static str)) -> &'static str| {
-        Arc::new(SETTINGS.iter().map(part).map(Some).collect::<StringArray>()) as ArrayRef
-    };
-    let schema = batch.schema();
-    let columns = schema.fields().iter().map(|field| match field.name().as_str() {
-        "name" => texts(|(name, _)| name),
-        "setting" | "reset_val" => texts(|(_, value)| value),
-        _ => new_null_array(field.data_type(), SETTINGS.len()),
-    });
-    let ours = RecordBatch::try_new(Arc::clone(&schema), columns.collect())?;
-    Ok(concat_batches(&schema, [batch, &ours])?)
-}
-
-/// Options and rights of relations: there are none.
-fn with_options(batch: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
-    let texts = DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)));
-    let mut fields = batch.schema().fields().to_vec();
-    let mut columns = batch.columns().to_vec();
-    for name in ["reloptions", "relacl"] {
-        fields.push(Arc::new(Field::new(name, texts.clone(), true)));
-        columns.push(new_null_array(&texts, batch.num_rows()));
-    }
-    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
-}
-
-/// The rows at hand: a plan over them reads nothing else.
-async fn provider(name: &str, table: &PgCatalogTable) -> Result<Arc<dyn TableProvider>, DataFusionError> {
-    match table {
-        PgCatalogTable::Dynamic(stream) => {
-            let rows = collect(stream.execute(Arc::new(TaskContext::default()))).await?;
-            let rows = rows.into_iter().map(|batch| completed(name, batch)).collect::<Result<Vec<_>, _>>()?;
-            let schema = rows.first().map_or_else(|| Arc::clone(stream.schema()), RecordBatch::schema);
-            Ok(Arc::new(MemTable::try_new(schema, vec![rows])?))
-        }
-        unchanging => unchanging.try_into_table_provider(),
-    }
 }

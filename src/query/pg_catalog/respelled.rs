@@ -4,13 +4,12 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Expr, GroupByExpr, JoinOperator, Query, Select, SelectItem, SetExpr, Statement, Subscript,
-    TableFactor, TableWithJoins, Value, ValueWithSpan, VisitMut, VisitorMut, visit_expressions_mut,
+    AccessExpr, Expr, FunctionArguments, GroupByExpr, JoinOperator, Query, Select, SelectItem, SetExpr,
+    Statement, Subscript, TableFactor, TableWithJoins, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser;
 
 use super::WITHOUT_ROWS;
+use super::parts::{parsed, put_in};
 
 /// `statement` in the engine's spelling.
 pub(super) fn respelled(mut statement: Statement) -> Statement {
@@ -32,7 +31,23 @@ impl VisitorMut for Respelling {
                     *escape_char = None;
                 }
             }
-            Expr::CompoundFieldAccess { access_chain, .. } => access_chain.iter_mut().for_each(as_subscript),
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                // Of a name the first parts are those of a column: `con.conkey[1]`.
+                let of_column = match root.as_ref() {
+                    Expr::Identifier(_) => {
+                        access_chain.iter().take_while(|access| matches!(access, AccessExpr::Dot(_))).count()
+                    }
+                    _ => 0,
+                };
+                access_chain.iter_mut().skip(of_column).for_each(as_subscript);
+            }
+            Expr::Function(call) if call.name.to_string().eq_ignore_ascii_case("array") => {
+                if let FunctionArguments::Subquery(query) = &mut call.args
+                    && let Some(list) = list_of(query)
+                {
+                    *expr = list;
+                }
+            }
             Expr::Subquery(query) => match has_no_rows(query) {
                 true => *expr = Expr::Value(Value::Null.with_empty_span()),
                 false => to_one_row(query),
@@ -59,18 +74,6 @@ fn with_backslash(pattern: &Expr, escape: &ValueWithSpan) -> Option<Expr> {
     Some(replaced)
 }
 
-/// Puts expressions in the place of names: an expression is never printed into another.
-fn put_in(expr: &mut Expr, parts: &[(&str, Expr)]) {
-    let _ = visit_expressions_mut(expr, |inner| {
-        if let Expr::Identifier(name) = inner
-            && let Some((_, part)) = parts.iter().find(|(placeholder, _)| *placeholder == name.value)
-        {
-            *inner = Expr::Nested(Box::new(part.clone()));
-        }
-        ControlFlow::<()>::Continue(())
-    });
-}
-
 /// What an aggregate is called in queries of the catalog.
 const AGGREGATES: [&str; 9] =
     ["array_agg", "bool_and", "bool_or", "count", "first_value", "max", "min", "string_agg", "sum"];
@@ -88,6 +91,26 @@ fn to_one_row(query: &mut Query) {
         put_in(&mut least, &[("v", value.clone())]);
         *value = least;
     }
+}
+
+/// How psql asks for the options of a table, of which there are none.
+const OPTIONS: [&str; 2] = ["pg_catalog.unnest(tc.reloptions) x", "unnest(tc.reloptions) x"];
+
+/// `ARRAY(SELECT v …)` is `(SELECT array_agg(v) …)`; of what has no rows it is an empty list.
+fn list_of(query: &mut Query) -> Option<Expr> {
+    if has_no_rows(query) {
+        return parsed("ARRAY[]::text[]");
+    }
+    let SetExpr::Select(select) = query.body.as_mut() else { return None };
+    if select.from.iter().any(|of| OPTIONS.contains(&of.to_string().as_str())) {
+        return parsed("ARRAY[]::text[]");
+    }
+    let value = single_value(select)?;
+    let mut list = parsed("array_agg(v)")?;
+    put_in(&mut list, &[("v", value.clone())]);
+    *value = list;
+    query.order_by = None;
+    Some(Expr::Subquery(Box::new(query.clone())))
 }
 
 /// Whether `query` reads a table that has no rows, and gives none for it: its value is NULL.
@@ -121,10 +144,6 @@ fn single_value(select: &mut Select) -> Option<&mut Expr> {
         Expr::Function(call) if AGGREGATES.contains(&call.name.to_string().to_lowercase().as_str()) => None,
         value => Some(value),
     }
-}
-
-fn parsed(sql: &str) -> Option<Expr> {
-    Parser::new(&PostgreSqlDialect {}).try_with_sql(sql).and_then(|mut parser| parser.parse_expr()).ok()
 }
 
 /// `(f(x)).n` is `(f(x))['n']`.

@@ -82,7 +82,7 @@ impl CatalogInfo for Visible {
     }
 }
 
-/// The one role that a reader sees: themselves.
+/// The roles that a reader sees: the one to which everything belongs, and themselves.
 #[derive(Debug, Clone)]
 pub(super) struct Reader {
     pub user: String,
@@ -91,14 +91,14 @@ pub(super) struct Reader {
 #[async_trait]
 impl PgCatalogContextProvider for Reader {
     async fn roles(&self) -> Vec<String> {
-        vec![self.user.clone()]
+        vec![CATALOG.to_owned(), self.user.clone()]
     }
 
     async fn role(&self, name: &str) -> Option<Role> {
-        (name == self.user).then(|| Role {
-            name: self.user.clone(),
+        (name == CATALOG || name == self.user).then(|| Role {
+            name: name.to_owned(),
             is_superuser: false,
-            can_login: true,
+            can_login: name == self.user,
             can_create_db: false,
             can_create_role: false,
             can_create_user: false,

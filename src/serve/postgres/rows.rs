@@ -19,12 +19,14 @@ use postgres_types::Type;
 use super::numeric::Numeric;
 use super::status;
 use crate::error::{Error, Result};
+use crate::query::shown_name;
 use crate::serve::values::{Cells, Style, cells};
 
 /// What the client is told of the columns.
 pub(super) fn columns(schema: &Schema, format: &Format) -> Vec<FieldInfo> {
     let column = |(at, field): (usize, &FieldRef)| {
-        let info = FieldInfo::new(field.name().clone(), None, None, type_of(field), format.format_for(at));
+        let name = shown_name(field.name()).to_owned();
+        let info = FieldInfo::new(name, None, None, type_of(field), format.format_for(at));
         info.with_type_modifier(modifier(field.data_type()))
     };
     schema.fields().iter().enumerate().map(column).collect()

@@ -45,7 +45,27 @@ async fn psql_lists_and_describes_what_is_visible() {
     );
     assert!(!columns.contains("money"), "{columns}");
     assert!(psql(&gateway, "all", "\\d types").await.contains("money|numeric"));
-    for command in ["\\dt", "\\d", "\\dn", "\\dv"] {
+    for command in [
+        "\\d+ types",
+        "\\dt+",
+        "\\dn+",
+        "\\l+",
+        "\\du",
+        "\\dp",
+        "\\z",
+        "\\df",
+        "\\dT",
+        "\\di",
+        "\\ds",
+        "\\dx",
+    ] {
+        let told = psql(&gateway, "some", command).await;
+        assert!(!told.contains("ERROR") && !told.contains("money"), "{command}: {told}");
+    }
+    let rights = psql(&gateway, "some", "\\dp types").await;
+    assert!(rights.starts_with("lab|types|table|some=r/lakegate|"), "{rights}");
+    assert!(psql(&gateway, "some", "\\d+ types").await.contains("id|bigint"));
+    for command in ["\\dt", "\\d", "\\dn", "\\dv", "\\dp", "\\dt+"] {
         let told = psql(&gateway, "none", command).await;
         assert!(!told.contains("lab") && !told.contains("ERROR"), "{command}: {told}");
     }
@@ -62,7 +82,7 @@ async fn jdbc_as(gateway: &Gateway, user: &str, commands: &[&[&str]]) -> Vec<Str
 #[tokio::test(flavor = "multi_thread")]
 async fn jdbc_connects_lists_and_reads_what_is_visible() {
     let gateway = laboratory().await;
-    let commands: [&[&str]; 15] = [
+    let commands: [&[&str]; 17] = [
         &["about"],
         &["catalogs"],
         &["schemas"],
@@ -78,12 +98,26 @@ async fn jdbc_connects_lists_and_reads_what_is_visible() {
         &["update", "DROP TABLE types"],
         &["update", "SET extra_float_digits = 3"],
         &["type info"],
+        &["privileges", "lab", "types"],
+        &["listings", "lab", "types"],
     ];
     let told = jdbc_as(&gateway, "some", &commands).await;
     let columns = told[4].lines().map(|line| line.split('|').nth(1).unwrap()).collect::<Vec<_>>();
     assert!(columns.contains(&"exact") && !columns.contains(&"money"), "{columns:?}");
     assert!(told[4].starts_with("types|id|-5|1|"), "{}", told[4]);
-    let others = [&told[..4], &told[5..]].concat();
+    let privileges = &told[15];
+    assert!(privileges.starts_with("some|SELECT|NO\n"), "the one right, and of one reader: {privileges}");
+    let of_columns = privileges.lines().skip(1).collect::<Vec<_>>();
+    assert_eq!(of_columns.len(), columns.len());
+    assert!(of_columns.iter().all(|line| line.ends_with("|SELECT") && !line.starts_with("money")));
+    // The one version column is `ctid`, which the driver names without asking.
+    let listings =
+        told[16].replace("version columns 1", "version columns 0").replace("client info 1", "client info 0");
+    assert!(
+        listings.lines().count() == 12 && listings.lines().all(|line| line.ends_with(" 0")),
+        "{listings}"
+    );
+    let others = [&told[..4], &told[5..15]].concat();
     assert_eq!(
         others,
         [
