@@ -5,13 +5,7 @@ set -eu
 
 here=$(cd "$(dirname "$0")/../.." && pwd)
 target=${CARGO_TARGET_DIR:-$HOME/.cache/lakegate/target}
-peers=${LAKEGATE_PEERS:-$HOME/.cache/lakegate/peers}
 
 cargo build --locked --release --manifest-path "$here/Cargo.toml" --bin lakegate
-if ! cmp -s "$here/benches/peers/requirements.txt" "$peers/requirements.txt"; then
-    python3 -m venv --clear "$peers"
-    "$peers/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --requirement "$here/benches/peers/requirements.txt"
-    cp "$here/benches/peers/requirements.txt" "$peers/requirements.txt"
-fi
+peers=$(sh "$here/benches/peers/prepare.sh")
 exec "$peers/bin/python" "$here/benches/peers/transfer.py" "$target/release/lakegate"

@@ -54,8 +54,13 @@ pub struct RunArgs {
 /// Runs the subcommand; fails when any table failed, after all others are in.
 pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
     let IngestCommand::Run(args) = args.command;
-    let context = context(&Config::load(config.as_deref())?).await?;
-    let options = ReadOptions { unrepresentable: args.unrepresentable, ..ReadOptions::default() };
+    let config = Config::load(config.as_deref())?;
+    let context = context(&config).await?;
+    let options = ReadOptions {
+        unrepresentable: args.unrepresentable,
+        readers: config.limits.ingest_readers,
+        ..ReadOptions::default()
+    };
     let mut source = source::open(&args.source, options).await?;
     let job = Job { tables: args.tables, into: args.into };
     let progress: Arc<dyn Progress> = if args.json { Arc::new(Silent) } else { Arc::new(Bars::new()) };

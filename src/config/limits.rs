@@ -41,6 +41,9 @@ pub struct LimitsConfig {
     /// `limits.ingest_memory`, `LAKEGATE__LIMITS__INGEST_MEMORY`: what one ingestion may hold.
     #[serde(deserialize_with = "value::size")]
     pub ingest_memory: u64,
+    /// `limits.ingest_readers`, `LAKEGATE__LIMITS__INGEST_READERS`: how many parts of one table are read side by side,
+    /// each on a connection of its own, where the source allows it.
+    pub ingest_readers: usize,
     /// `limits.pushdown_filters`, `LAKEGATE__LIMITS__PUSHDOWN_FILTERS`: Parquet readers evaluate filters.
     pub pushdown_filters: bool,
     /// `limits.batch_size`, `LAKEGATE__LIMITS__BATCH_SIZE`: rows that operators hand on at once.
@@ -62,6 +65,7 @@ impl LimitsConfig {
             ("result_life", self.result_life.as_secs()),
             ("results_per_user", self.results_per_user as u64),
             ("ingest_memory", self.ingest_memory),
+            ("ingest_readers", self.ingest_readers as u64),
             ("batch_size", self.batch_size as u64),
             ("target_partitions", self.target_partitions as u64),
         ];
@@ -85,6 +89,7 @@ impl Default for LimitsConfig {
             result_life: Duration::from_secs(3600),
             results_per_user: 100,
             ingest_memory: 128 * MIB,
+            ingest_readers: 2,
             pushdown_filters: false,
             batch_size: 8192,
             target_partitions: std::thread::available_parallelism().map_or(1, usize::from),

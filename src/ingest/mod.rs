@@ -6,17 +6,16 @@
 mod describe;
 pub mod progress;
 pub mod source;
+mod transfer;
 pub mod write;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::RecordBatch;
 use arrow_schema::SchemaRef;
 use deltalake_core::kernel::Add;
 use serde::Serialize;
-use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::audit::event::{AuditEvent, Verdict};
@@ -27,11 +26,9 @@ use crate::lake::{DeltaLog, Lake};
 use crate::policy::check::check_database;
 use crate::policy::model::TableName;
 use progress::Progress;
-use source::{ReadSummary, Snapshot, Source, SourceTable};
+use source::{Snapshot, Source, SourceTable};
+use transfer::transfer;
 use write::{TableWriter, Totals};
-
-/// How many batches may wait for the writer.
-const WAITING_BATCHES: usize = 2;
 
 /// Where tables are brought to.
 #[derive(Clone)]
@@ -140,32 +137,23 @@ async fn one_table(
     let place = context.catalog.place(&context.lake, name).await?;
     let log = context.lake.delta_log(place.location())?;
     let schema = log.canonical(&mapped(table)?).map_err(|error| about(name, error))?;
-    let writer = TableWriter::new(&log, schema.clone(), context.memory);
-    let (mut writer, read) = transfer(snapshot, table, name, writer, progress).await?;
-    let written = match read {
-        Ok(read) => writer.finish().await.map(|files| (read, files)),
-        Err(error) => Err(error),
-    };
-    let (read, files) = match written {
-        Ok(written) => written,
-        Err(error) => {
-            writer.abandon(&[]).await;
-            return Err(error);
-        }
-    };
-    let totals = writer.totals();
-    let version = match commit(&log, name, &schema, &files, (read.rows, totals.rows)).await {
+    let readers = snapshot.readers(table).await?;
+    let share = context.memory / u64::try_from(readers.len()).unwrap_or(u64::MAX).max(1);
+    let open = || TableWriter::new(&log, schema.clone(), share);
+    let loaded = transfer(readers, open, name, progress).await?;
+    let (read, written) = (loaded.read, loaded.written);
+    let version = match commit(&log, name, &schema, &loaded.files, (read.rows, written.rows)).await {
         Ok(version) => version,
         Err(error) => {
             // Only then is it certain that the log does not name them.
             if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::InvalidRequest) {
-                writer.abandon(&files).await;
+                loaded.remove().await;
             }
             return Err(error);
         }
     };
     context.catalog.publish_version(place, version, schema).await?;
-    Ok(Loaded { version, totals, nulled: read.nulled })
+    Ok(Loaded { version, totals: written, nulled: read.nulled })
 }
 
 /// The columns of the table, or why it has a column that the lake cannot hold.
@@ -178,34 +166,6 @@ fn mapped(table: &SourceTable) -> Result<SchemaRef> {
 
 fn about(name: &TableName, error: Error) -> Error {
     Error::new(error.kind(), format!("`{name}`: {}", error.detail())).with_source(error)
-}
-
-/// Reads and writes side by side, with a few batches between them; a side that fails stops the other.
-async fn transfer(
-    snapshot: &mut dyn Snapshot,
-    table: &SourceTable,
-    name: &TableName,
-    mut writer: TableWriter,
-    progress: &Arc<dyn Progress>,
-) -> Result<(TableWriter, Result<ReadSummary>)> {
-    let (batches, mut waiting) = mpsc::channel::<RecordBatch>(WAITING_BATCHES);
-    let (name, progress) = (name.clone(), progress.clone());
-    let writing = tokio::spawn(async move {
-        let mut outcome = Ok(());
-        while let Some(batch) = waiting.recv().await {
-            outcome = writer.write(&batch).await;
-            if outcome.is_err() {
-                break;
-            }
-            let Totals { rows, bytes } = writer.totals();
-            progress.advanced(&name, rows, bytes);
-        }
-        (writer, outcome)
-    });
-    let read = snapshot.read(table, batches).await;
-    let (writer, written) = writing.await.map_err(Error::internal)?;
-    // A writer that failed has closed the channel: what the reader says then is only that.
-    Ok((writer, written.and(read)))
 }
 
 async fn commit(

@@ -56,6 +56,14 @@ pub struct Totals {
     pub bytes: u64,
 }
 
+impl Totals {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { rows: self.rows.saturating_add(other.rows), bytes: self.bytes.saturating_add(other.bytes) }
+    }
+}
+
 struct OpenFile {
     name: String,
     writer: AsyncArrowWriter<BufWriter>,

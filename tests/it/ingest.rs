@@ -11,7 +11,7 @@ use lakegate::catalog::publish::Catalog;
 use lakegate::catalog::register::register;
 use lakegate::error::{Error, ErrorKind, Result};
 use lakegate::ingest::progress::{Progress, Silent};
-use lakegate::ingest::source::{ReadSummary, Snapshot, Source, SourceTable};
+use lakegate::ingest::source::{ReadSummary, Snapshot, Source, SourceTable, TableReader};
 use lakegate::ingest::{self, Context, Job, Summary};
 use lakegate::lake::Lake;
 use lakegate::policy::model::TableName;
@@ -57,15 +57,24 @@ impl Snapshot for GivenSnapshot {
         &self.tables
     }
 
-    async fn read(&mut self, table: &SourceTable, batches: Sender<RecordBatch>) -> Result<ReadSummary> {
+    async fn readers(&mut self, table: &SourceTable) -> Result<Vec<Box<dyn TableReader>>> {
         let given = self.given.tables.iter().find(|(given, ..)| given.name == table.name).unwrap();
+        Ok(vec![Box::new(GivenRows(given.1.clone(), given.2))])
+    }
+}
+
+struct GivenRows(Vec<RecordBatch>, End);
+
+#[async_trait]
+impl TableReader for GivenRows {
+    async fn read(self: Box<Self>, batches: Sender<RecordBatch>) -> Result<ReadSummary> {
         let mut summary = ReadSummary::default();
-        for batch in &given.1 {
+        for batch in &self.0 {
             summary.rows += batch.num_rows() as u64;
             let gone = |_| Error::new(ErrorKind::Cancelled, "nobody takes the rows");
             batches.send(batch.clone()).await.map_err(gone)?;
         }
-        match given.2 {
+        match self.1 {
             End::Well => Ok(summary),
             End::Broken => Err(Error::new(ErrorKind::Unavailable, "the source went away")),
             End::Never => std::future::pending().await,

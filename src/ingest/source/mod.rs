@@ -6,6 +6,7 @@
 mod mysql;
 pub mod pattern;
 mod postgres;
+mod split;
 mod sqlite;
 mod sqlite_value;
 
@@ -33,8 +34,15 @@ pub trait Source: Send {
 pub trait Snapshot: Send {
     /// The tables that match.
     fn tables(&self) -> &[SourceTable];
-    /// Sends all rows of `table`; a receiver that goes away ends it quietly.
-    async fn read(&mut self, table: &SourceTable, batches: Sender<RecordBatch>) -> Result<ReadSummary>;
+    /// Readers that together give each row of `table` once. They may run side by side, and outlive nothing but this.
+    async fn readers(&mut self, table: &SourceTable) -> Result<Vec<Box<dyn TableReader>>>;
+}
+
+/// Reads a part of a table, or all of it.
+#[async_trait]
+pub trait TableReader: Send {
+    /// Sends its rows; a receiver that goes away ends it quietly.
+    async fn read(self: Box<Self>, batches: Sender<RecordBatch>) -> Result<ReadSummary>;
 }
 
 /// A table as its source describes it.
@@ -58,6 +66,14 @@ pub struct ReadSummary {
     pub nulled: u64,
 }
 
+impl ReadSummary {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { rows: self.rows.saturating_add(other.rows), nulled: self.nulled.saturating_add(other.nulled) }
+    }
+}
+
 /// How to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadOptions {
@@ -65,6 +81,8 @@ pub struct ReadOptions {
     pub batch_rows: usize,
     /// About the most bytes of values in a batch, so that long texts do not pile up.
     pub batch_bytes: usize,
+    /// How many parts of a table are read side by side, where the source allows it.
+    pub readers: usize,
     pub unrepresentable: Unrepresentable,
 }
 
@@ -89,7 +107,12 @@ pub(crate) struct Unfit<'a> {
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { batch_rows: 8192, batch_bytes: 4 * 1024 * 1024, unrepresentable: Unrepresentable::Fail }
+        Self {
+            batch_rows: 8192,
+            batch_bytes: 4 * 1024 * 1024,
+            readers: 1,
+            unrepresentable: Unrepresentable::Fail,
+        }
     }
 }
 
@@ -126,6 +149,12 @@ pub async fn open(url: &str, options: ReadOptions) -> Result<Box<dyn Source>> {
         _ => Err(Error::invalid_request(
             "a source is `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, `mysql://…` or `sqlite://FILE`",
         )),
+    }
+}
+
+impl fmt::Debug for dyn TableReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TableReader").finish_non_exhaustive()
     }
 }
 

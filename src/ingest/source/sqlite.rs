@@ -12,11 +12,12 @@ use async_trait::async_trait;
 use futures::TryStreamExt;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
+use tokio::sync::Mutex;
 use tokio::sync::mpsc::Sender;
 
 use super::pattern::{Found, choose};
 use super::sqlite_value::Column;
-use super::{ReadOptions, ReadSummary, Snapshot, Source, SourceTable, Unfit};
+use super::{ReadOptions, ReadSummary, Snapshot, Source, SourceTable, TableReader, Unfit};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A SQLite file.
@@ -27,8 +28,15 @@ struct Sqlite {
 
 /// A read transaction on it.
 struct SqliteSnapshot {
-    connection: SqliteConnection,
+    connection: Arc<Mutex<SqliteConnection>>,
     tables: Vec<SourceTable>,
+    options: ReadOptions,
+}
+
+/// Reads one table of it.
+struct SqliteReader {
+    connection: Arc<Mutex<SqliteConnection>>,
+    table: SourceTable,
     options: ReadOptions,
 }
 
@@ -46,6 +54,7 @@ impl Source for Sqlite {
         for table in chosen {
             described.push(describe(&mut connection, table.name).await?);
         }
+        let connection = Arc::new(Mutex::new(connection));
         Ok(Box::new(SqliteSnapshot { connection, tables: described, options: self.options }))
     }
 
@@ -156,10 +165,20 @@ impl Snapshot for SqliteSnapshot {
         &self.tables
     }
 
-    async fn read(&mut self, table: &SourceTable, batches: Sender<RecordBatch>) -> Result<ReadSummary> {
+    async fn readers(&mut self, table: &SourceTable) -> Result<Vec<Box<dyn TableReader>>> {
+        let connection = Arc::clone(&self.connection);
+        Ok(vec![Box::new(SqliteReader { connection, table: table.clone(), options: self.options })])
+    }
+}
+
+#[async_trait]
+impl TableReader for SqliteReader {
+    async fn read(self: Box<Self>, batches: Sender<RecordBatch>) -> Result<ReadSummary> {
+        let table = &self.table;
+        let mut connection = self.connection.lock().await;
         let names = table.schema.fields().iter().map(|field| quoted(field.name())).collect::<Vec<_>>();
         let statement = format!("SELECT {} FROM {}", names.join(", "), quoted(&table.name));
-        let mut rows = sqlx::query(AssertSqlSafe(statement)).fetch(&mut self.connection);
+        let mut rows = sqlx::query(AssertSqlSafe(statement)).fetch(&mut *connection);
         let mut reading = Reading::new(table, self.options);
         while let Some(row) = rows.try_next().await.map_err(read_failed)? {
             reading.take(&row)?;

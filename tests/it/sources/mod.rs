@@ -2,6 +2,7 @@
 
 mod edges;
 mod mysql;
+mod parallel;
 mod postgres;
 mod read;
 mod sqlite;

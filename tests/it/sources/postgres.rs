@@ -3,7 +3,7 @@
 use lakegate::ingest::source::{self, ReadOptions, Unrepresentable};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-use super::read::{rows_of, table_of, texts};
+use super::read::{gathered, rows_of, table_of, texts};
 use crate::support::postgres::PostgresServer;
 
 /// Column, type, a value as SQL, and the value as it must arrive.
@@ -145,10 +145,8 @@ async fn a_snapshot_is_one_moment_for_all_tables() {
     writer.execute("INSERT INTO b VALUES (2); DELETE FROM a").await.unwrap();
     for name in ["a", "b"] {
         let table = snapshot.tables().iter().find(|table| table.name == name).unwrap().clone();
-        let (sender, mut batches) = tokio::sync::mpsc::channel(100);
-        snapshot.read(&table, sender).await.unwrap();
-        let batch = batches.recv().await.unwrap();
-        assert_eq!(texts(&[batch]), [[Some("1".to_owned())]], "{name}");
+        let batches = gathered(snapshot.as_mut(), &table).await.unwrap();
+        assert_eq!(texts(&batches), [[Some("1".to_owned())]], "{name}");
     }
 }
 

@@ -3,7 +3,7 @@
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use lakegate::error::Result;
-use lakegate::ingest::source::{self, ReadOptions, SourceTable};
+use lakegate::ingest::source::{self, ReadOptions, Snapshot, SourceTable};
 
 /// The table that `pattern` means, and all its batches.
 pub async fn rows_of(
@@ -14,19 +14,32 @@ pub async fn rows_of(
     let source = source::open(url, options).await?;
     let mut snapshot = source.snapshot(&[pattern.to_owned()]).await?;
     let table = snapshot.tables().first().unwrap().clone();
-    let (sender, mut batches) = tokio::sync::mpsc::channel(2);
-    let gather = tokio::spawn(async move {
-        let mut all = Vec::new();
-        while let Some(batch) = batches.recv().await {
-            all.push(batch);
-        }
-        all
-    });
-    let summary = snapshot.read(&table, sender).await;
-    let batches = gather.await.unwrap();
-    let rows = batches.iter().map(RecordBatch::num_rows).sum::<usize>();
-    assert_eq!(summary?.rows, rows as u64);
+    let batches = gathered(snapshot.as_mut(), &table).await?;
     Ok((table, batches))
+}
+
+/// What all readers of `table` give, read side by side.
+pub async fn gathered(snapshot: &mut dyn Snapshot, table: &SourceTable) -> Result<Vec<RecordBatch>> {
+    let mut reading = Vec::new();
+    for reader in snapshot.readers(table).await? {
+        reading.push(tokio::spawn(async move {
+            let (sender, mut batches) = tokio::sync::mpsc::channel(2);
+            let read = tokio::spawn(reader.read(sender));
+            let mut all = Vec::new();
+            while let Some(batch) = batches.recv().await {
+                all.push(batch);
+            }
+            (read.await.unwrap(), all)
+        }));
+    }
+    let mut all = Vec::new();
+    for reader in reading {
+        let (summary, batches) = reader.await.unwrap();
+        let rows = batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+        assert_eq!(summary?.rows, rows as u64);
+        all.extend(batches);
+    }
+    Ok(all)
 }
 
 /// The description of the table that `pattern` means.

@@ -15,12 +15,13 @@ use arrow_schema::Schema;
 use async_trait::async_trait;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
+use tokio::sync::Mutex;
 use tokio::sync::mpsc::Sender;
 use url::Url;
 
 use self::types::{Declared, Mapped};
 use super::pattern::{self, Found};
-use super::{ReadOptions, ReadSummary, Snapshot, Source, SourceTable, Unfit};
+use super::{ReadOptions, ReadSummary, Snapshot, Source, SourceTable, TableReader, Unfit};
 use crate::error::{Error, ErrorKind, Result};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(15);
@@ -57,10 +58,18 @@ struct MySql {
 
 /// One open transaction and the tables that were asked for.
 struct Point {
-    connection: MySqlConnection,
+    connection: Arc<Mutex<MySqlConnection>>,
     tables: Vec<SourceTable>,
     /// The columns of each of `tables`, in the same order.
     columns: Vec<Vec<Mapped>>,
+    reading: ReadOptions,
+}
+
+/// Reads one table of it.
+struct Reader {
+    connection: Arc<Mutex<MySqlConnection>>,
+    table: SourceTable,
+    columns: Vec<Mapped>,
     reading: ReadOptions,
 }
 
@@ -89,6 +98,7 @@ impl Source for MySql {
             connection.execute(statement).await.map_err(|error| self.refused("open a snapshot", error))?;
         }
         let (tables, columns) = self.list(&mut connection, tables).await?;
+        let connection = Arc::new(Mutex::new(connection));
         Ok(Box::new(Point { connection, tables, columns, reading: self.reading }))
     }
 
@@ -103,7 +113,7 @@ impl Snapshot for Point {
         &self.tables
     }
 
-    async fn read(&mut self, table: &SourceTable, batches: Sender<RecordBatch>) -> Result<ReadSummary> {
+    async fn readers(&mut self, table: &SourceTable) -> Result<Vec<Box<dyn TableReader>>> {
         if let Some(problem) = &table.problem {
             return Err(Error::invalid_request(problem.clone()));
         }
@@ -112,9 +122,22 @@ impl Snapshot for Point {
         let Some((known, columns)) = known else {
             return Err(Error::not_found("table of the source", &table.name));
         };
-        let mut unfit = Unfit::new(&known.name, &self.reading);
-        let rows =
-            read::rows(&mut self.connection, known, columns, &self.reading, &mut unfit, batches).await?;
+        Ok(vec![Box::new(Reader {
+            connection: Arc::clone(&self.connection),
+            table: known.clone(),
+            columns: columns.clone(),
+            reading: self.reading,
+        })])
+    }
+}
+
+#[async_trait]
+impl TableReader for Reader {
+    async fn read(self: Box<Self>, batches: Sender<RecordBatch>) -> Result<ReadSummary> {
+        let mut connection = self.connection.lock().await;
+        let mut unfit = Unfit::new(&self.table.name, &self.reading);
+        let (table, columns) = (&self.table, &self.columns);
+        let rows = read::rows(&mut connection, table, columns, &self.reading, &mut unfit, batches).await?;
         Ok(ReadSummary { rows, nulled: unfit.nulled })
     }
 }

@@ -1,10 +1,11 @@
-//! PostgreSQL as a source: one read-only transaction, and `COPY` in binary straight into Arrow.
+//! PostgreSQL as a source: one exported snapshot for all connections, and `COPY` in binary straight into Arrow.
 //!
-//! What a column becomes is in `types`, the bytes are read in `copy` and `column`; this file connects, opens the point
-//! in time and lists the tables.
+//! What a column becomes is in `types`, the bytes are read in `copy` and `column`, parts side by side in `read`; this file
+//! connects, opens the point in time and lists the tables.
 
 mod column;
 mod copy;
+mod read;
 mod types;
 
 pub(crate) use self::copy::rows_in;
@@ -12,29 +13,27 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
 use arrow_schema::Schema;
 use async_trait::async_trait;
-use futures::TryStreamExt;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{ConnectOptions, Connection, Executor, Row};
-use tokio::sync::mpsc::Sender;
 use url::Url;
 
-use self::copy::Decoder;
-use self::types::{Declared, Mapped, quoted};
+use self::read::{Connections, TablePart};
+use self::types::{Declared, Mapped};
 use super::pattern::{Found, choose};
-use super::{ReadOptions, ReadSummary, Snapshot, Source, SourceTable};
+use super::{ReadOptions, Snapshot, Source, SourceTable, TableReader};
 use crate::error::{Error, ErrorKind, Result};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(15);
 
-/// Text forms that keep every value, and the point that all reads see.
-const SESSION: [&str; 5] = [
+/// Text forms that keep every value. One connection waits while others read, for as long as that takes.
+const SESSION: [&str; 6] = [
     "SET timezone = 'UTC'",
     "SET intervalstyle = 'iso_8601'",
     "SET datestyle = 'ISO'",
     "SET extra_float_digits = 3",
+    "SET idle_in_transaction_session_timeout = 0",
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
 ];
 
@@ -60,6 +59,7 @@ const COLUMNS: &str = "WITH RECURSIVE base (attnum, oid, typmod) AS ( \
      ORDER BY a.attnum";
 
 /// A server that answered once.
+#[derive(Clone)]
 struct Postgres {
     options: PgConnectOptions,
     /// Without the password, as it may be shown.
@@ -69,10 +69,10 @@ struct Postgres {
 
 /// One open transaction and the tables that were asked for.
 struct Point {
-    connection: PgConnection,
+    connections: Connections,
     tables: Vec<SourceTable>,
-    /// The columns of each of `tables`, in the same order.
-    columns: Vec<Vec<Mapped>>,
+    /// The columns and the object id of each of `tables`, in the same order.
+    known: Vec<(Arc<[Mapped]>, i64)>,
     reading: ReadOptions,
 }
 
@@ -107,23 +107,32 @@ impl Postgres {
             )),
         }
     }
+
+    /// A connection in a transaction that sees one point in time.
+    async fn session(&self) -> Result<PgConnection> {
+        let mut connection = self.connect().await?;
+        for statement in SESSION {
+            connection.execute(statement).await.map_err(read_failed)?;
+        }
+        Ok(connection)
+    }
 }
 
 #[async_trait]
 impl Source for Postgres {
     async fn snapshot(&self, tables: &[String]) -> Result<Box<dyn Snapshot>> {
-        let mut connection = self.connect().await?;
-        for statement in SESSION {
-            connection.execute(statement).await.map_err(read_failed)?;
-        }
+        let mut connection = self.session().await?;
         let listed = connection.fetch_all(TABLES).await.map_err(read_failed)?;
         let found = listed.iter().map(found).collect::<Result<Vec<_>>>()?;
         let chosen = choose(found.iter().map(|(table, ..)| table.clone()).collect(), tables, Some("public"))?;
-        let mut point = Point { connection, tables: Vec::new(), columns: Vec::new(), reading: self.reading };
+        let (mut tables, mut known) = (Vec::new(), Vec::new());
         for (table, oid, estimate) in found.into_iter().filter(|(table, ..)| chosen.contains(table)) {
-            point.add(table, oid, estimate).await?;
+            let (table, columns) = described(&mut connection, table, oid, estimate).await?;
+            tables.push(table);
+            known.push((columns, oid));
         }
-        Ok(Box::new(point))
+        let connections = Connections::of(self.clone(), connection).await;
+        Ok(Box::new(Point { connections, tables, known, reading: self.reading }))
     }
 
     fn redacted_url(&self) -> String {
@@ -139,30 +148,31 @@ fn found(row: &PgRow) -> Result<(Found, i64, i64)> {
     Ok((table, row.try_get(2).map_err(read_failed)?, row.try_get(3).map_err(read_failed)?))
 }
 
-impl Point {
-    async fn add(&mut self, table: Found, oid: i64, estimate: i64) -> Result<()> {
-        let rows =
-            sqlx::query(COLUMNS).bind(oid).fetch_all(&mut self.connection).await.map_err(read_failed)?;
-        let (mut columns, mut problem) = (Vec::with_capacity(rows.len()), None);
-        for row in &rows {
-            match declared(row)?.mapped() {
-                Ok(column) => columns.push(column),
-                Err(reason) => problem = problem.or(Some(reason)),
-            }
+/// What `table` will be in the lake. One with a column that cannot be held keeps its place, with the reason.
+async fn described(
+    connection: &mut PgConnection,
+    table: Found,
+    oid: i64,
+    estimate: i64,
+) -> Result<(SourceTable, Arc<[Mapped]>)> {
+    let rows = sqlx::query(COLUMNS).bind(oid).fetch_all(connection).await.map_err(read_failed)?;
+    let (mut columns, mut problem) = (Vec::with_capacity(rows.len()), None);
+    for row in &rows {
+        match declared(row)?.mapped() {
+            Ok(column) => columns.push(column),
+            Err(reason) => problem = problem.or(Some(reason)),
         }
-        self.tables.push(SourceTable {
-            schema_name: table.schema,
-            name: table.name,
-            schema: Arc::new(Schema::new(
-                columns.iter().map(|column| column.field.clone()).collect::<Vec<_>>(),
-            )),
-            // The server says -1 for a table that it has never looked at.
-            estimate: u64::try_from(estimate).ok(),
-            problem,
-        });
-        self.columns.push(columns);
-        Ok(())
     }
+    let fields = columns.iter().map(|column| column.field.clone()).collect::<Vec<_>>();
+    let table = SourceTable {
+        schema_name: table.schema,
+        name: table.name,
+        schema: Arc::new(Schema::new(fields)),
+        // The server says -1 for a table that it has never looked at.
+        estimate: u64::try_from(estimate).ok(),
+        problem,
+    };
+    Ok((table, columns.into()))
 }
 
 fn declared(row: &PgRow) -> Result<Declared> {
@@ -185,35 +195,22 @@ impl Snapshot for Point {
         &self.tables
     }
 
-    async fn read(&mut self, table: &SourceTable, batches: Sender<RecordBatch>) -> Result<ReadSummary> {
+    async fn readers(&mut self, table: &SourceTable) -> Result<Vec<Box<dyn TableReader>>> {
         let is_it = |one: &SourceTable| one.schema_name == table.schema_name && one.name == table.name;
         let at = self.tables.iter().position(is_it).unwrap_or(usize::MAX);
-        let Some(columns) = self.columns.get(at) else {
+        let Some((columns, oid)) = self.known.get(at) else {
             return Err(Error::not_found("table of the snapshot", &table.name));
         };
-        let selected = columns.iter().map(|column| column.select.as_str()).collect::<Vec<_>>().join(", ");
-        let schema = table.schema_name.as_deref().unwrap_or("public");
-        let from = format!("{}.{}", quoted(schema), quoted(&table.name));
-        let statement = format!("COPY (SELECT {selected} FROM {from}) TO STDOUT (FORMAT binary)");
-        let mut decoder = Decoder::new(&table.name, Arc::clone(&table.schema), columns, self.reading);
-        let mut stream = self.connection.copy_out_raw(&statement).await.map_err(read_failed)?;
-        while let Some(bytes) = stream.try_next().await.map_err(read_failed)? {
-            decoder.give(&bytes);
-            while decoder.advance()? {
-                if let Some(batch) = decoder.batch()?
-                    && batches.send(batch).await.is_err()
-                {
-                    return Ok(decoder.summary());
-                }
-            }
-        }
-        if !decoder.ended {
-            return Err(Error::new(ErrorKind::Unavailable, "the source broke off in the middle of a table"));
-        }
-        if let Some(batch) = decoder.batch()? {
-            let _ = batches.send(batch).await;
-        }
-        Ok(decoder.summary())
+        let parts = self.connections.parts(*oid, self.reading.readers).await?;
+        let reader = TablePart {
+            connections: self.connections.clone(),
+            table: table.clone(),
+            columns: Arc::clone(columns),
+            parts: parts.clone(),
+            reading: self.reading,
+        };
+        let count = self.reading.readers.min(parts.len()).max(1);
+        Ok((0..count).map(|_| Box::new(reader.clone()) as Box<dyn TableReader>).collect())
     }
 }
 
