@@ -93,6 +93,7 @@ fn table(at: usize, schema: &SchemaRef) -> TableRecord {
         version: Some(1),
         schema: Arc::clone(schema),
         partition_columns: Vec::new(),
+        bookmark: None,
         comment: None,
         created_at: Utc::now(),
         updated_at: Utc::now(),

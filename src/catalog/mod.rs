@@ -12,7 +12,8 @@ use datafusion::catalog::TableProvider;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{FileFormat, Lake, TableFiles};
 use crate::policy::model::TableName;
-use crate::store::record::{Format, State, TableRecord, Versioned};
+pub use crate::store::record::{Bookmark, TableRecord};
+use crate::store::record::{Format, State, Versioned};
 
 /// The table called `name`, with the revision that a change of it has to know.
 pub fn resolve<'a>(state: &'a State, name: &TableName) -> Result<&'a Versioned<Arc<TableRecord>>> {

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lake::Lake;
 use crate::policy::model::TableName;
 use crate::store::Store;
-use crate::store::record::{Change, Database, Format, TableRecord, Versioned};
+use crate::store::record::{Bookmark, Change, Database, Format, TableRecord, Versioned};
 
 /// The catalog as a writer of tables sees it: what is published, and how to publish more.
 #[derive(Clone)]
@@ -66,6 +66,7 @@ impl Catalog {
                 schema: Arc::new(Schema::empty()),
                 partition_columns: Vec::new(),
                 comment: None,
+                bookmark: None,
                 created_at: now,
                 updated_at: now,
             };
@@ -80,11 +81,19 @@ impl Catalog {
         Ok(Place { record: value, expected: Some(revision) })
     }
 
-    /// Makes `version`, which lies at `place`, the one that is read.
-    pub async fn publish_version(&self, place: Place, version: i64, schema: SchemaRef) -> Result<i64> {
+    /// Makes `version`, which lies at `place`, the one that is read, and `bookmark` how far its source has been read, in one
+    /// transaction.
+    pub async fn publish_version(
+        &self,
+        place: Place,
+        version: i64,
+        schema: SchemaRef,
+        bookmark: Option<Bookmark>,
+    ) -> Result<i64> {
         let Place { mut record, expected } = place;
         record.version = Some(version);
         record.schema = schema;
+        record.bookmark = bookmark;
         record.updated_at = Utc::now();
         self.publish(record, expected).await
     }
@@ -130,6 +139,11 @@ impl Catalog {
 }
 
 impl Place {
+    /// The table as it is published; none of a new one.
+    pub fn published(&self) -> Option<&TableRecord> {
+        self.expected.map(|_| &self.record)
+    }
+
     /// The URL of the table's folder.
     pub fn location(&self) -> &str {
         &self.record.location

@@ -33,6 +33,7 @@ pub async fn register(
     unique_columns(name, found.schema.fields().iter().map(|field| field.name()))?;
     let now = Utc::now();
     let table = TableRecord {
+        bookmark: None,
         id: before.as_ref().map_or_else(|| Uuid::new_v4().to_string(), |before| before.value.id.clone()),
         name: name.clone(),
         location: location.to_owned(),

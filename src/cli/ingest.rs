@@ -9,6 +9,7 @@ use crate::app::audit_into;
 use crate::catalog::publish::Catalog;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::ingest::mode::{Deletes, Growth, Mode, Overlap};
 use crate::ingest::progress::{Bars, Progress, Silent};
 use crate::ingest::source::{self, ReadOptions, Unrepresentable};
 use crate::ingest::{self, Context, Job, Summary};
@@ -43,12 +44,72 @@ pub struct RunArgs {
     /// The database that they become tables of.
     #[arg(long, value_name = "DATABASE")]
     into: String,
+    /// How tables are brought in: whole, by what is new, or by what has changed.
+    #[arg(long, value_enum, default_value_t = ModeName::Snapshot)]
+    mode: ModeName,
+    /// Columns whose values only go up: what is behind the last ones is new.
+    #[arg(long, value_delimiter = ',', value_name = "COLUMNS")]
+    bookmark: Vec<String>,
+    /// How far before the bookmark is read again: a number, or a time as `5m`.
+    #[arg(long)]
+    overlap: Option<Overlap>,
+    /// Columns that tell rows apart; the primary key unless named.
+    #[arg(long, value_delimiter = ',', value_name = "COLUMNS")]
+    key: Vec<String>,
+    /// `keys`: rows that are gone from the source are found by comparing all keys.
+    #[arg(long, value_enum, conflicts_with = "soft_delete")]
+    deletes: Option<DeletesName>,
+    /// The column of the source that marks rows as deleted.
+    #[arg(long, value_name = "COLUMN")]
+    soft_delete: Option<String>,
     /// What becomes of values that no type of the lake holds, such as infinite dates.
     #[arg(long, value_enum, default_value_t = Unrepresentable::Fail)]
     unrepresentable: Unrepresentable,
     /// Print the summary as JSON.
     #[arg(long)]
     json: bool,
+}
+
+/// How tables are brought in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum ModeName {
+    /// All rows, as a new version.
+    Snapshot,
+    /// The rows behind the bookmark.
+    Append,
+    /// The rows behind the bookmark, each in the place of the one with its key.
+    Merge,
+}
+
+/// How rows that are gone are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum DeletesName {
+    /// By comparing the keys of the source with those of the lake.
+    Keys,
+}
+
+impl RunArgs {
+    fn mode(&self) -> Result<Mode> {
+        let growth = Growth { bookmark: self.bookmark.clone(), overlap: self.overlap, key: self.key.clone() };
+        let deletes = match (&self.soft_delete, self.deletes) {
+            (Some(column), _) => Deletes::Marked(column.clone()),
+            (None, Some(DeletesName::Keys)) => Deletes::Keys,
+            (None, None) => Deletes::Stay,
+        };
+        match self.mode {
+            ModeName::Snapshot if growth == Growth::default() && deletes == Deletes::Stay => {
+                Ok(Mode::Snapshot)
+            }
+            ModeName::Append if deletes == Deletes::Stay => Ok(Mode::Append(growth)),
+            ModeName::Merge => Ok(Mode::Merge(growth, deletes)),
+            ModeName::Append => {
+                Err(Error::invalid_request("rows that are gone are found with `--mode merge` alone"))
+            }
+            ModeName::Snapshot => Err(Error::invalid_request(
+                "a snapshot brings in all rows: a bookmark and a key are for `--mode append` or `--mode merge`",
+            )),
+        }
+    }
 }
 
 /// Runs the subcommand; fails when any table failed, after all others are in.
@@ -62,7 +123,8 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
         ..ReadOptions::default()
     };
     let mut source = source::open(&args.source, options).await?;
-    let job = Job { tables: args.tables, into: args.into };
+    let mode = args.mode()?;
+    let job = Job { tables: args.tables, into: args.into, mode };
     let progress: Arc<dyn Progress> = if args.json { Arc::new(Silent) } else { Arc::new(Bars::new()) };
     let summary = ingest::run(&context, source.as_mut(), &job, &progress).await?;
     context.audit.flush().await;

@@ -4,8 +4,11 @@
 //! is killed on the way leaves that version in place, and at most files that nothing refers to.
 
 mod describe;
+mod merge;
+pub mod mode;
 pub mod progress;
 pub mod source;
+mod table;
 mod transfer;
 pub mod write;
 
@@ -13,22 +16,20 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow_schema::SchemaRef;
-use deltalake_core::kernel::Add;
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::audit::event::{AuditEvent, Verdict};
 use crate::audit::sink::AuditSink;
 use crate::catalog::publish::Catalog;
-use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{DeltaLog, Lake};
+use crate::error::{Error, Result};
+use crate::lake::Lake;
 use crate::policy::check::check_database;
 use crate::policy::model::TableName;
+use mode::Mode;
 use progress::Progress;
-use source::{Snapshot, Source, SourceTable};
-use transfer::transfer;
-use write::{TableWriter, Totals};
+use source::Source;
+use table::{Loaded, Loading};
 
 /// Where tables are brought to.
 #[derive(Clone)]
@@ -47,6 +48,7 @@ pub struct Job {
     pub tables: Vec<String>,
     /// The database they become tables of.
     pub into: String,
+    pub mode: Mode,
 }
 
 /// What has become of a job.
@@ -109,10 +111,10 @@ pub async fn run(
                 "two tables of the source would become `{name}`: choose one of them"
             )))
         } else {
-            one_table(context, snapshot.as_mut(), table, &name, progress).await
+            Loading { context, table, name: &name, mode: &job.mode, progress }.run(snapshot.as_mut()).await
         };
         let done = summarize(name, outcome, started);
-        context.audit.record(event(context.catalog.actor(), &summary.source, &done)).await;
+        context.audit.record(event(context.catalog.actor(), &summary.source, &job.mode, &done)).await;
         progress.finished(&done);
         summary.tables.push(done);
     }
@@ -120,69 +122,8 @@ pub async fn run(
     Ok(summary)
 }
 
-/// What one table has come to.
-struct Loaded {
-    version: i64,
-    totals: Totals,
-    nulled: u64,
-}
-
-async fn one_table(
-    context: &Context,
-    snapshot: &mut dyn Snapshot,
-    table: &SourceTable,
-    name: &TableName,
-    progress: &Arc<dyn Progress>,
-) -> Result<Loaded> {
-    let place = context.catalog.place(&context.lake, name).await?;
-    let log = context.lake.delta_log(place.location())?;
-    let schema = log.canonical(&mapped(table)?).map_err(|error| about(name, error))?;
-    let readers = snapshot.readers(table).await?;
-    let share = context.memory / u64::try_from(readers.len()).unwrap_or(u64::MAX).max(1);
-    let open = || TableWriter::new(&log, schema.clone(), share);
-    let loaded = transfer(readers, open, name, progress).await?;
-    let (read, written) = (loaded.read, loaded.written);
-    let version = match commit(&log, name, &schema, &loaded.files, (read.rows, written.rows)).await {
-        Ok(version) => version,
-        Err(error) => {
-            // Only then is it certain that the log does not name them.
-            if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::InvalidRequest) {
-                loaded.remove().await;
-            }
-            return Err(error);
-        }
-    };
-    context.catalog.publish_version(place, version, schema).await?;
-    Ok(Loaded { version, totals: written, nulled: read.nulled })
-}
-
-/// The columns of the table, or why it has a column that the lake cannot hold.
-fn mapped(table: &SourceTable) -> Result<SchemaRef> {
-    match &table.problem {
-        None => Ok(table.schema.clone()),
-        Some(problem) => Err(Error::invalid_request(problem.clone())),
-    }
-}
-
 fn about(name: &TableName, error: Error) -> Error {
     Error::new(error.kind(), format!("`{name}`: {}", error.detail())).with_source(error)
-}
-
-async fn commit(
-    log: &DeltaLog,
-    name: &TableName,
-    schema: &SchemaRef,
-    files: &[Add],
-    (read, written): (u64, u64),
-) -> Result<i64> {
-    if read != written {
-        return Err(Error::internal(format!("of `{name}`, {read} rows were read and {written} written")));
-    }
-    if log.exists().await? {
-        log.open(None).await?.replace(schema, files.to_vec()).await
-    } else {
-        log.create(&name.table, schema, files.to_vec()).await
-    }
 }
 
 fn summarize(table: TableName, outcome: Result<Loaded>, started: Instant) -> TableSummary {
@@ -206,14 +147,16 @@ fn summarize(table: TableName, outcome: Result<Loaded>, started: Instant) -> Tab
     }
 }
 
-fn event(actor: &str, source: &str, done: &TableSummary) -> AuditEvent {
+fn event(actor: &str, source: &str, mode: &Mode, done: &TableSummary) -> AuditEvent {
     let mut event = AuditEvent::new(Uuid::now_v7(), actor, "ingest");
     event.door = Some("cli".to_owned());
     event.tables = vec![done.table.to_string()];
     event.rows = i64::try_from(done.rows).unwrap_or(i64::MAX);
     event.bytes = i64::try_from(done.bytes).unwrap_or(i64::MAX);
     event.duration_ms = i64::try_from((done.seconds * 1000.0).round() as u128).unwrap_or(i64::MAX);
-    event.policy = serde_json::json!({ "source": source, "version": done.version, "nulled": done.nulled });
+    event.policy = serde_json::json!({
+        "source": source, "mode": mode.to_string(), "version": done.version, "nulled": done.nulled,
+    });
     if let Some(failure) = &done.error {
         event.verdict = Verdict::Failed;
         event.error_code = Some(failure.code.to_owned());

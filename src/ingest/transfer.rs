@@ -25,7 +25,6 @@ pub(super) struct Transferred {
     pub files: Vec<Add>,
     pub read: ReadSummary,
     pub written: Totals,
-    writers: Vec<TableWriter>,
 }
 
 /// What the pairs of one table share.
@@ -73,19 +72,14 @@ pub(super) async fn transfer(
     match finished {
         Ok((read, files)) => {
             let written = writers.iter().map(TableWriter::totals).fold(Totals::default(), Totals::and);
-            Ok(Transferred { files, read, written, writers })
+            Ok(Transferred { files, read, written })
         }
         Err(error) => {
-            abandon(writers, &[]).await;
+            for writer in writers {
+                writer.abandon(&[]).await;
+            }
             Err(error)
         }
-    }
-}
-
-impl Transferred {
-    /// Removes the files: it must be certain that no version names them.
-    pub async fn remove(self) {
-        abandon(self.writers, &self.files).await;
     }
 }
 
@@ -95,14 +89,6 @@ async fn finish(writers: &mut [TableWriter]) -> Result<Vec<Add>> {
         files.extend(writer.finish().await?);
     }
     Ok(files)
-}
-
-async fn abandon(writers: Vec<TableWriter>, files: &[Add]) {
-    let mut files = files;
-    for writer in writers {
-        // All of them write into one folder.
-        writer.abandon(std::mem::take(&mut files)).await;
-    }
 }
 
 /// One reader and its writer. The writer is given back whatever happens, since what it wrote may have to go.

@@ -2,7 +2,7 @@
 //!
 //! The log is read and written by deltalake through our own object store. Nothing here knows rows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -97,6 +97,28 @@ impl DeltaLog {
         Ok(OpenTable { log: self.clone(), table })
     }
 
+    /// What reads `files`, which lie in the table's folder and have the columns of `schema`, whether a version names them or
+    /// not.
+    pub fn reading(&self, schema: &SchemaRef, files: &[Add]) -> Result<Arc<dyn TableProvider>> {
+        let described = TableFiles {
+            location: self.location.clone(),
+            format: FileFormat::Delta,
+            version: None,
+            schema: schema.clone(),
+            partition_columns: Vec::new(),
+        };
+        let mut table = LakeTable::new(self.store.clone(), self.store_url.clone(), &described)?;
+        for file in files {
+            let location = self.prefix.clone().join(file.path.as_str());
+            let size = u64::try_from(file.size).map_err(Error::internal)?;
+            let last_modified = Utc.timestamp_millis_opt(file.modification_time).single().unwrap_or_default();
+            let meta = ObjectMeta { location, last_modified, size, e_tag: None, version: None };
+            let bounds = FileBounds::parse(file.stats.as_deref(), &table.columns());
+            table.push(DataFile { meta, values: Vec::new(), bounds });
+        }
+        Ok(Arc::new(table.finish()?))
+    }
+
     /// Whether there is a log at all.
     pub async fn exists(&self) -> Result<bool> {
         self.log.is_delta_table_location().await.map_err(|cause| self.failed(cause))
@@ -189,24 +211,6 @@ impl OpenTable {
         number(self.table.version())
     }
 
-    /// Writes the next version: `files` instead of all files of this one, in one commit. Any commit in between, by
-    /// anybody, is a conflict.
-    pub async fn replace(self, schema: &SchemaRef, files: Vec<Add>) -> Result<i64> {
-        let state = self.table.snapshot().map_err(|cause| self.log.failed(cause))?;
-        let mut actions: Vec<Action> = self.change_columns(schema)?;
-        let removed = state.snapshot().log_data().into_iter();
-        actions.extend(removed.map(|file| Action::Remove(file.remove_action(true))));
-        actions.extend(files.into_iter().map(Action::Add));
-        let operation =
-            DeltaOperation::Write { mode: SaveMode::Overwrite, partition_by: None, predicate: None };
-        let commit = CommitBuilder::from(properties().with_max_retries(0))
-            .with_actions(actions)
-            .build(Some(state), self.log.log.clone(), operation)
-            .await
-            .map_err(|cause| self.log.failed(cause))?;
-        number(Some(commit.version()))
-    }
-
     /// The actions that give the table the columns of `schema`, if it has others.
     fn change_columns(&self, schema: &SchemaRef) -> Result<Vec<Action>> {
         let state = self.table.snapshot().map_err(|cause| self.log.failed(cause))?;
@@ -223,6 +227,39 @@ impl OpenTable {
         let metadata = MetadataExt::with_schema(state.metadata().clone(), &columns);
         actions.push(Action::Metadata(metadata.map_err(|cause| self.log.failed(cause.into()))?));
         Ok(actions)
+    }
+
+    /// All files of this version.
+    pub fn files(&self) -> Result<Vec<Add>> {
+        let state = self.table.snapshot().map_err(|cause| self.log.failed(cause))?;
+        // The library would have its callers read the log's own batches; a list of files is what a commit takes.
+        #[expect(deprecated, reason = "there is no other way to a file's whole action")]
+        let add = |file: LogicalFileView| file.add_action();
+        Ok(state.snapshot().log_data().into_iter().map(add).collect())
+    }
+
+    /// Writes the next version: exactly `files`, in one commit, whatever this one has. A file that both have stays as it
+    /// is. Any commit in between, by anybody, is a conflict.
+    pub async fn replace(self, schema: &SchemaRef, files: Vec<Add>) -> Result<i64> {
+        let state = self.table.snapshot().map_err(|cause| self.log.failed(cause))?;
+        let mut actions: Vec<Action> = self.change_columns(schema)?;
+        let wanted: HashSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
+        let mut there = HashSet::new();
+        for file in state.snapshot().log_data().into_iter() {
+            match wanted.contains(file.path().as_ref()) {
+                true => drop(there.insert(file.path().into_owned())),
+                false => actions.push(Action::Remove(file.remove_action(true))),
+            }
+        }
+        actions.extend(files.into_iter().filter(|file| !there.contains(&file.path)).map(Action::Add));
+        let operation =
+            DeltaOperation::Write { mode: SaveMode::Overwrite, partition_by: None, predicate: None };
+        let commit = CommitBuilder::from(properties().with_max_retries(0))
+            .with_actions(actions)
+            .build(Some(state), self.log.log.clone(), operation)
+            .await
+            .map_err(|cause| self.log.failed(cause))?;
+        number(Some(commit.version()))
     }
 
     /// The columns of this version, partition columns last, and which those are.

@@ -65,8 +65,20 @@ pub struct TableRecord {
     pub schema: SchemaRef,
     pub partition_columns: Vec<String>,
     pub comment: Option<String>,
+    /// How far its source has been read, of a table that grows.
+    #[serde(default)]
+    pub bookmark: Option<Bookmark>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+}
+
+/// How far a source has been read: what is behind it is new.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bookmark {
+    /// Columns of the source.
+    pub columns: Vec<String>,
+    /// One value for each of them, as the source writes it; none when it had no rows.
+    pub values: Vec<String>,
 }
 
 /// The tags that are assigned to one object, without what it inherits.

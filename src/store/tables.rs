@@ -20,10 +20,11 @@ use crate::policy::model::TableName;
 const ALL: &str = "SELECT * FROM lake_tables";
 const ONE: &str = "SELECT * FROM lake_tables WHERE database_name = $1 AND name = $2";
 const INSERT: &str = "INSERT INTO lake_tables (database_name, name, id, location, format, version, schema_json, \
-     partition_columns, comment, created_at, updated_at, revision) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1)";
+     partition_columns, comment, created_at, updated_at, bookmark, revision) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1)";
 const UPDATE: &str = "UPDATE lake_tables SET id = $3, location = $4, format = $5, version = $6, schema_json = $7, \
-     partition_columns = $8, comment = $9, created_at = $10, updated_at = $11, revision = revision + 1 \
+     partition_columns = $8, comment = $9, created_at = $10, updated_at = $11, bookmark = $12, \
+     revision = revision + 1 \
      WHERE database_name = $1 AND name = $2";
 
 pub(super) async fn list(
@@ -83,10 +84,11 @@ async fn find(connection: &mut AnyConnection, name: &TableName) -> Result<Option
     row.as_ref().map(decode).transpose()
 }
 
-/// `sql` with the fields of `value` as `$1` to `$11`.
+/// `sql` with the fields of `value` as `$1` to `$12`.
 fn write<'q>(sql: &'static str, value: &'q TableRecord) -> Result<Query<'q, Any, AnyArguments>> {
     let schema = serde_json::to_string(value.schema.as_ref()).map_err(Error::internal)?;
     let partition_columns = serde_json::to_string(&value.partition_columns).map_err(Error::internal)?;
+    let bookmark = value.bookmark.as_ref().map(serde_json::to_string).transpose().map_err(Error::internal)?;
     Ok(sqlx::query(sql)
         .bind(value.name.database.as_str())
         .bind(value.name.table.as_str())
@@ -98,7 +100,8 @@ fn write<'q>(sql: &'static str, value: &'q TableRecord) -> Result<Query<'q, Any,
         .bind(partition_columns)
         .bind(value.comment.as_deref())
         .bind(value.created_at.timestamp_micros())
-        .bind(value.updated_at.timestamp_micros()))
+        .bind(value.updated_at.timestamp_micros())
+        .bind(bookmark))
 }
 
 fn decode(row: &AnyRow) -> Result<Versioned<TableRecord>> {
@@ -116,6 +119,11 @@ fn decode(row: &AnyRow) -> Result<Versioned<TableRecord>> {
         schema: serde_json::from_str(&text("schema_json")?).map(std::sync::Arc::new).map_err(unreadable)?,
         partition_columns: serde_json::from_str(&text("partition_columns")?).map_err(unreadable)?,
         comment: row.try_get("comment").map_err(unreadable)?,
+        bookmark: row
+            .try_get::<Option<String>, _>("bookmark")
+            .map_err(unreadable)?
+            .map(|text| serde_json::from_str(&text).map_err(unreadable))
+            .transpose()?,
         created_at: time("created_at")?,
         updated_at: time("updated_at")?,
     };
@@ -135,6 +143,6 @@ fn describe(table: &TableRecord) -> Value {
     json!({
         "id": table.id, "name": table.name, "location": table.location, "format": table.format,
         "version": table.version, "columns": columns, "partition_columns": table.partition_columns,
-        "comment": table.comment,
+        "comment": table.comment, "bookmark": table.bookmark,
     })
 }

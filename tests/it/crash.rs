@@ -29,9 +29,14 @@ async fn source(folder: &Path) -> (String, SqliteConnection) {
 }
 
 fn ingest(gateway: &Gateway, source: &str) -> Child {
+    ingest_as(gateway, source, &[])
+}
+
+fn ingest_as(gateway: &Gateway, source: &str, mode: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_lakegate"))
         .args(["ingest", "run", "--source", source, "--tables", "*", "--into", "shop", "--json", "--config"])
         .arg(gateway.folder.path().join("lakegate.toml"))
+        .args(mode)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
@@ -81,4 +86,69 @@ async fn a_killed_ingestion_leaves_the_earlier_version_whole() {
     let last = ingest(&gateway, &url).wait_with_output().await.unwrap();
     assert!(last.status.success(), "{}", String::from_utf8_lossy(&last.stderr));
     assert_eq!(seen(&gateway).await, json!([8, 8, ROWS]));
+}
+
+/// Kills at whatever stage: reading, writing, merging, the log's commit, the catalog's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_run_of_a_growing_table_neither_loses_nor_doubles_a_row() {
+    for mode in [
+        &["--mode", "append", "--bookmark", "n"][..],
+        &["--mode", "append", "--bookmark", "n", "--overlap", "100", "--key", "n"],
+        &["--mode", "merge", "--bookmark", "changed", "--key", "n"],
+        &["--mode", "merge", "--bookmark", "changed", "--key", "n", "--deletes", "keys"],
+    ] {
+        grows_through_kills(mode).await;
+    }
+}
+
+async fn grows_through_kills(mode: &[&str]) {
+    let gateway = Gateway::start()
+        .await
+        .with_policy("grants: [{ to: public, on: \"shop.*\", permissions: [select] }]")
+        .await;
+    let file = gateway.folder.path().join("shop.db");
+    let mut writer =
+        SqliteConnectOptions::new().filename(&file).create_if_missing(true).connect().await.unwrap();
+    let url = format!("sqlite://{}", file.display());
+    let table =
+        "CREATE TABLE items (n BIGINT PRIMARY KEY NOT NULL, changed BIGINT NOT NULL, name VARCHAR(40))";
+    writer.execute(table).await.unwrap();
+    let (is_merge, finds_deleted) = (mode.contains(&"merge"), mode.contains(&"keys"));
+    let mut killed = 0;
+    for (round, delay) in [20_000, 20, 40, 60, 80, 100, 130, 160, 200, 20_000].into_iter().enumerate() {
+        let grow = format!(
+            "WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 4000) \
+             INSERT INTO items SELECT n + {round} * 4000, {round}, 'item ' || n FROM s"
+        );
+        writer.execute(sqlx::AssertSqlSafe(grow)).await.unwrap();
+        if is_merge {
+            let change = format!("UPDATE items SET changed = {round}, name = name || '!' WHERE n % 500 = 7");
+            writer.execute(sqlx::AssertSqlSafe(change)).await.unwrap();
+        }
+        if finds_deleted {
+            let drop = format!("DELETE FROM items WHERE n % 700 = {round}");
+            writer.execute(sqlx::AssertSqlSafe(drop)).await.unwrap();
+        }
+        let mut run = ingest_as(&gateway, &url, mode);
+        let ended = tokio::time::timeout(Duration::from_millis(delay), run.wait()).await;
+        killed += usize::from(ended.is_err());
+        run.start_kill().ok();
+        run.wait().await.unwrap();
+        let rows = seen_rows(&gateway).await;
+        assert_eq!(rows[0], rows[1], "{mode:?}: each row once in round {round}");
+    }
+    assert!(killed > 2, "{mode:?}: {killed} kills came in the middle");
+    let last = ingest_as(&gateway, &url, mode).wait_with_output().await.unwrap();
+    assert!(last.status.success(), "{}", String::from_utf8_lossy(&last.stdout));
+    let sums = "SELECT count(*), count(DISTINCT n), sum(n), sum(length(name)), sum(changed) FROM items";
+    let source: (i64, i64, i64, i64, i64) = sqlx::query_as(sums).fetch_one(&mut writer).await.unwrap();
+    assert_eq!(seen_rows(&gateway).await, json!(source), "{mode:?}");
+}
+
+async fn seen_rows(gateway: &Gateway) -> serde_json::Value {
+    gateway.app.refresh().await.unwrap();
+    let sql = "SELECT count(*), count(DISTINCT n), sum(n), sum(length(name)), sum(changed) FROM shop.items";
+    let answer = gateway.sql("ana", sql).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()["rows"][0].clone()
 }

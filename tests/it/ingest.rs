@@ -10,8 +10,9 @@ use lakegate::catalog::files;
 use lakegate::catalog::publish::Catalog;
 use lakegate::catalog::register::register;
 use lakegate::error::{Error, ErrorKind, Result};
+use lakegate::ingest::mode::Mode;
 use lakegate::ingest::progress::{Progress, Silent};
-use lakegate::ingest::source::{ReadSummary, Snapshot, Source, SourceTable, TableReader};
+use lakegate::ingest::source::{ReadSummary, Selection, Snapshot, Source, SourceTable, TableReader};
 use lakegate::ingest::{self, Context, Job, Summary};
 use lakegate::lake::Lake;
 use lakegate::policy::model::TableName;
@@ -57,9 +58,13 @@ impl Snapshot for GivenSnapshot {
         &self.tables
     }
 
-    async fn readers(&mut self, table: &SourceTable) -> Result<Vec<Box<dyn TableReader>>> {
+    async fn readers(&mut self, table: &SourceTable, _: &Selection) -> Result<Vec<Box<dyn TableReader>>> {
         let given = self.given.tables.iter().find(|(given, ..)| given.name == table.name).unwrap();
         Ok(vec![Box::new(GivenRows(given.1.clone(), given.2))])
+    }
+
+    async fn reached(&mut self, _: &SourceTable, _: &[String]) -> Result<Option<Vec<String>>> {
+        Ok(None)
     }
 }
 
@@ -96,7 +101,15 @@ fn given(name: &str, batches: Vec<RecordBatch>, end: End) -> (SourceTable, Vec<R
 }
 
 fn described(name: &str, schema: SchemaRef) -> SourceTable {
-    SourceTable { schema_name: None, name: name.to_owned(), schema, estimate: None, problem: None }
+    SourceTable {
+        schema_name: None,
+        name: name.to_owned(),
+        schema,
+        key: Vec::new(),
+        optional: Vec::new(),
+        estimate: None,
+        problem: None,
+    }
 }
 
 struct House {
@@ -125,7 +138,7 @@ impl House {
     }
 
     async fn load(&self, tables: Vec<(SourceTable, Vec<RecordBatch>, End)>) -> Summary {
-        let job = Job { tables: vec!["*".to_owned()], into: "sales".to_owned() };
+        let job = Job { tables: vec!["*".to_owned()], into: "sales".to_owned(), mode: Mode::Snapshot };
         let progress: Arc<dyn Progress> = Arc::new(Silent);
         ingest::run(&self.context, &mut Given { tables }, &job, &progress).await.unwrap()
     }

@@ -26,6 +26,7 @@ mod delta_variants;
 mod flight_sql;
 mod formats;
 mod functions;
+mod growth;
 mod identity;
 mod impact;
 mod ingest;

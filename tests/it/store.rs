@@ -9,7 +9,7 @@ use lakegate::audit::event::{AskedAs, AuditEvent, Verdict};
 use lakegate::error::{Error, ErrorKind};
 use lakegate::policy::model::{Columns, Grant, Permission, Role, TableName, Target};
 use lakegate::policy::principal::Principal;
-use lakegate::store::record::{Change, Database, Format, State, TableRecord};
+use lakegate::store::record::{Bookmark, Change, Database, Format, State, TableRecord};
 use lakegate::store::{AuditFilter, Store};
 use uuid::Uuid;
 
@@ -94,6 +94,10 @@ fn table(name: &str) -> TableRecord {
         version: Some(7),
         schema: Arc::new(Schema::new(fields)),
         partition_columns: vec!["at".into(), "a,b".into()],
+        bookmark: Some(Bookmark {
+            columns: vec!["at".into()],
+            values: vec!["2024-01-02 03:04:05.000001".into()],
+        }),
         comment: Some(AWKWARD.into()),
         created_at: time(1_700_000_000_123_456),
         updated_at: time(1_700_000_001_654_321),

@@ -6,15 +6,18 @@
 mod mysql;
 pub mod pattern;
 mod postgres;
+mod selection;
 mod split;
 mod sqlite;
 mod sqlite_value;
 
 pub(crate) use self::postgres::rows_in as rows_in_copy;
+pub use self::selection::{Marked, Selection, Since};
 use std::fmt;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use tokio::sync::mpsc::Sender;
 
@@ -34,8 +37,15 @@ pub trait Source: Send {
 pub trait Snapshot: Send {
     /// The tables that match.
     fn tables(&self) -> &[SourceTable];
-    /// Readers that together give each row of `table` once. They may run side by side, and outlive nothing but this.
-    async fn readers(&mut self, table: &SourceTable) -> Result<Vec<Box<dyn TableReader>>>;
+    /// Readers that together give each row of `selection` once. They may run side by side.
+    async fn readers(
+        &mut self,
+        table: &SourceTable,
+        selection: &Selection,
+    ) -> Result<Vec<Box<dyn TableReader>>>;
+    /// The greatest values of `columns`, in the order of the first one, then the second …: how far the table goes. None
+    /// when no row has all of them.
+    async fn reached(&mut self, table: &SourceTable, columns: &[String]) -> Result<Option<Vec<String>>>;
 }
 
 /// Reads a part of a table, or all of it.
@@ -52,10 +62,40 @@ pub struct SourceTable {
     pub name: String,
     /// Only types that Delta can hold.
     pub schema: SchemaRef,
+    /// The columns of its primary key; none of a table without one.
+    pub key: Vec<String>,
+    /// The columns that may be NULL in the source.
+    pub optional: Vec<String>,
     /// About how many rows it has.
     pub estimate: Option<u64>,
     /// Why it cannot be brought in: a column of a type that has no equal.
     pub problem: Option<String>,
+}
+
+impl SourceTable {
+    /// The same with `columns` alone, in their order; all of them when that is empty.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_request` for a column that it has not.
+    pub fn only(&self, columns: &[String]) -> Result<Self> {
+        if columns.is_empty() {
+            return Ok(self.clone());
+        }
+        let fields = columns.iter().map(|column| required(self, column).cloned());
+        let schema = Arc::new(Schema::new(fields.collect::<Result<Vec<_>>>()?));
+        Ok(Self { schema, ..self.clone() })
+    }
+}
+
+/// The column `name` of `table`, which must have it.
+pub(super) fn required<'a>(table: &'a SourceTable, name: &str) -> Result<&'a FieldRef> {
+    table
+        .schema
+        .fields()
+        .find(name)
+        .map(|(_, field)| field)
+        .ok_or_else(|| Error::invalid_request(format!("`{}` has no column `{name}`", table.name)))
 }
 
 /// What reading a table came to.

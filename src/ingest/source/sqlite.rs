@@ -16,9 +16,11 @@ use tokio::sync::Mutex;
 use tokio::sync::mpsc::Sender;
 
 use super::pattern::{Found, choose};
+use super::selection::Spelling;
 use super::sqlite_value::Column;
-use super::{ReadOptions, ReadSummary, Snapshot, Source, SourceTable, TableReader, Unfit};
+use super::{ReadOptions, ReadSummary, Selection, Snapshot, Source, SourceTable, TableReader, Unfit};
 use crate::error::{Error, ErrorKind, Result};
+use crate::ingest::mode::Overlap;
 
 /// A SQLite file.
 struct Sqlite {
@@ -37,6 +39,7 @@ struct SqliteSnapshot {
 struct SqliteReader {
     connection: Arc<Mutex<SqliteConnection>>,
     table: SourceTable,
+    condition: Option<String>,
     options: ReadOptions,
 }
 
@@ -90,27 +93,38 @@ async fn found(connection: &mut SqliteConnection) -> Result<Vec<Found>> {
 }
 
 async fn describe(connection: &mut SqliteConnection, name: String) -> Result<SourceTable> {
-    let rows = sqlx::query("SELECT name, type, \"notnull\" FROM pragma_table_xinfo($1) WHERE hidden <> 1")
-        .bind(&name)
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(read_failed)?;
+    let rows =
+        sqlx::query("SELECT name, type, \"notnull\", pk FROM pragma_table_xinfo($1) WHERE hidden <> 1")
+            .bind(&name)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(read_failed)?;
     let mut fields = Vec::with_capacity(rows.len());
+    let (mut key, mut optional) = (Vec::new(), Vec::new());
     let mut problem = None;
     for row in &rows {
         let column: String = row.try_get("name").map_err(read_failed)?;
         let declared: String = row.try_get("type").map_err(read_failed)?;
         let required: bool = row.try_get::<i64, _>("notnull").map_err(read_failed)? != 0;
+        let place: i64 = row.try_get("pk").map_err(read_failed)?;
+        if place > 0 {
+            key.push((place, column.clone()));
+        } else if !required {
+            optional.push(column.clone());
+        }
         match mapped(&declared) {
             Some(data_type) => fields.push(Field::new(column, data_type, !required)),
             None if problem.is_none() => problem = Some(no_equal(&column, &declared)),
             None => {}
         }
     }
+    key.sort();
     Ok(SourceTable {
         schema_name: None,
         name,
         schema: Arc::new(Schema::new(fields)),
+        key: key.into_iter().map(|(_, column)| column).collect(),
+        optional,
         estimate: None,
         problem,
     })
@@ -165,9 +179,34 @@ impl Snapshot for SqliteSnapshot {
         &self.tables
     }
 
-    async fn readers(&mut self, table: &SourceTable) -> Result<Vec<Box<dyn TableReader>>> {
+    async fn readers(
+        &mut self,
+        table: &SourceTable,
+        selection: &Selection,
+    ) -> Result<Vec<Box<dyn TableReader>>> {
         let connection = Arc::clone(&self.connection);
-        Ok(vec![Box::new(SqliteReader { connection, table: table.clone(), options: self.options })])
+        let condition = selection.condition(table, &Words)?;
+        let table = table.only(&selection.columns)?;
+        Ok(vec![Box::new(SqliteReader { connection, table, condition, options: self.options })])
+    }
+
+    async fn reached(&mut self, table: &SourceTable, columns: &[String]) -> Result<Option<Vec<String>>> {
+        let listed = |form: fn(String) -> String| {
+            columns.iter().map(|column| form(quoted(column))).collect::<Vec<_>>()
+        };
+        // As a literal, which says the type of its value.
+        let statement = format!(
+            "SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT 1",
+            listed(|name| format!("quote({name})")).join(", "),
+            quoted(&table.name),
+            listed(|name| format!("{name} IS NOT NULL")).join(" AND "),
+            listed(|name| format!("{name} DESC")).join(", "),
+        );
+        let mut connection = self.connection.lock().await;
+        let row = sqlx::query(AssertSqlSafe(statement)).fetch_optional(&mut *connection).await;
+        let Some(row) = row.map_err(read_failed)? else { return Ok(None) };
+        let value = |at| row.try_get::<String, _>(at).map_err(read_failed);
+        (0..columns.len()).map(value).collect::<Result<Vec<_>>>().map(Some)
     }
 }
 
@@ -177,7 +216,8 @@ impl TableReader for SqliteReader {
         let table = &self.table;
         let mut connection = self.connection.lock().await;
         let names = table.schema.fields().iter().map(|field| quoted(field.name())).collect::<Vec<_>>();
-        let statement = format!("SELECT {} FROM {}", names.join(", "), quoted(&table.name));
+        let condition = self.condition.as_ref().map(|it| format!(" WHERE {it}")).unwrap_or_default();
+        let statement = format!("SELECT {} FROM {}{condition}", names.join(", "), quoted(&table.name));
         let mut rows = sqlx::query(AssertSqlSafe(statement)).fetch(&mut *connection);
         let mut reading = Reading::new(table, self.options);
         while let Some(row) = rows.try_next().await.map_err(read_failed)? {
@@ -190,6 +230,28 @@ impl TableReader for SqliteReader {
             let _ = batches.send(reading.batch()?).await;
         }
         Ok(reading.summary())
+    }
+}
+
+/// Conditions as SQLite has them. A bookmark is kept as a literal.
+struct Words;
+
+impl Spelling for Words {
+    fn name(&self, column: &str) -> String {
+        quoted(column)
+    }
+
+    fn value(&self, _column: &str, value: &str) -> Result<String> {
+        Ok(value.to_owned())
+    }
+
+    fn before(&self, value: &str, by: Overlap) -> Result<String> {
+        match by {
+            Overlap::Units(units) => Ok(format!("({value} - {units})")),
+            Overlap::Time(_) => Err(Error::invalid_request(
+                "SQLite has no times to step back from: write the overlap as a number",
+            )),
+        }
     }
 }
 

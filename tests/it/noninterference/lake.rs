@@ -124,6 +124,7 @@ async fn written(app: &App, folder: &Path, table: &Table) -> TableRecord {
         version: None,
         schema: schema(&table.columns),
         partition_columns: Vec::new(),
+        bookmark: None,
         comment: None,
         created_at: Utc::now(),
         updated_at: Utc::now(),

@@ -9,7 +9,9 @@ use arrow::array::{
 };
 use arrow::compute::concat_batches;
 use lakegate::error::ErrorKind;
-use lakegate::ingest::source::{self, ReadOptions, ReadSummary, Snapshot, SourceTable, Unrepresentable};
+use lakegate::ingest::source::{
+    self, ReadOptions, ReadSummary, Selection, Snapshot, SourceTable, Unrepresentable,
+};
 use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use tokio::sync::mpsc;
@@ -54,7 +56,7 @@ async fn read_alone(
     table: &SourceTable,
     sender: mpsc::Sender<RecordBatch>,
 ) -> lakegate::error::Result<ReadSummary> {
-    let mut readers = snapshot.readers(table).await?;
+    let mut readers = snapshot.readers(table, &Selection::default()).await?;
     assert_eq!(readers.len(), 1);
     readers.remove(0).read(sender).await
 }

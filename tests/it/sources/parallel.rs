@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
-use lakegate::ingest::source::{self, ReadOptions, Snapshot, SourceTable};
+use lakegate::ingest::source::{self, ReadOptions, Selection, Snapshot, SourceTable};
 use sqlx::{Connection, Executor, PgConnection};
 
 use super::postgres::database;
@@ -64,7 +64,7 @@ async fn parts_of_a_table_are_of_one_moment_and_hold_each_row_once() {
     let mut snapshot = source.snapshot(&["*".to_owned()]).await.unwrap();
     for (name, readers) in [("account", 3), ("ledger", 3), ("parent", 3), ("everybody", 1)] {
         let table = table(snapshot.as_ref(), name);
-        assert_eq!(snapshot.readers(&table).await.unwrap().len(), readers, "{name}");
+        assert_eq!(snapshot.readers(&table, &Selection::default()).await.unwrap().len(), readers, "{name}");
         let (rows, ids, sum) = told(&gathered(snapshot.as_mut(), &table).await.unwrap());
         assert_eq!((rows, sum), (ids, i64::from(ACCOUNTS) * 1000), "{name}");
         assert!(

@@ -3,7 +3,7 @@
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use lakegate::error::Result;
-use lakegate::ingest::source::{self, ReadOptions, Snapshot, SourceTable};
+use lakegate::ingest::source::{self, ReadOptions, Selection, Snapshot, SourceTable};
 
 /// The table that `pattern` means, and all its batches.
 pub async fn rows_of(
@@ -21,7 +21,7 @@ pub async fn rows_of(
 /// What all readers of `table` give, read side by side.
 pub async fn gathered(snapshot: &mut dyn Snapshot, table: &SourceTable) -> Result<Vec<RecordBatch>> {
     let mut reading = Vec::new();
-    for reader in snapshot.readers(table).await? {
+    for reader in snapshot.readers(table, &Selection::default()).await? {
         reading.push(tokio::spawn(async move {
             let (sender, mut batches) = tokio::sync::mpsc::channel(2);
             let read = tokio::spawn(reader.read(sender));

@@ -14,15 +14,17 @@ use arrow::array::RecordBatch;
 use arrow_schema::Schema;
 use async_trait::async_trait;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow};
-use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::Sender;
 use url::Url;
 
 use self::types::{Declared, Mapped};
 use super::pattern::{self, Found};
-use super::{ReadOptions, ReadSummary, Snapshot, Source, SourceTable, TableReader, Unfit};
+use super::selection::Spelling;
+use super::{ReadOptions, ReadSummary, Selection, Snapshot, Source, SourceTable, TableReader, Unfit};
 use crate::error::{Error, ErrorKind, Result};
+use crate::ingest::mode::Overlap;
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(15);
 
@@ -44,7 +46,7 @@ const TABLES: &str = "SELECT table_schema, table_name, table_type, table_rows FR
 
 /// The comparison ignores case here, so the exact names are compared again on this side.
 const COLUMNS: &str = "SELECT table_schema, table_name, column_name, data_type, column_type, is_nullable, \
-       numeric_precision, numeric_scale, character_set_name \
+       numeric_precision, numeric_scale, character_set_name, column_key \
      FROM information_schema.columns WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position";
 
 /// A server that answered once.
@@ -70,6 +72,7 @@ struct Reader {
     connection: Arc<Mutex<MySqlConnection>>,
     table: SourceTable,
     columns: Vec<Mapped>,
+    condition: Option<String>,
     reading: ReadOptions,
 }
 
@@ -113,21 +116,89 @@ impl Snapshot for Point {
         &self.tables
     }
 
-    async fn readers(&mut self, table: &SourceTable) -> Result<Vec<Box<dyn TableReader>>> {
+    async fn readers(
+        &mut self,
+        table: &SourceTable,
+        selection: &Selection,
+    ) -> Result<Vec<Box<dyn TableReader>>> {
         if let Some(problem) = &table.problem {
             return Err(Error::invalid_request(problem.clone()));
         }
-        let is_it = |known: &SourceTable| known.name == table.name && known.schema_name == table.schema_name;
-        let known = self.tables.iter().zip(&self.columns).find(|(known, _)| is_it(known));
-        let Some((known, columns)) = known else {
-            return Err(Error::not_found("table of the source", &table.name));
+        let (known, columns) = self.known(table)?;
+        let chosen = match selection.columns.is_empty() {
+            true => columns.clone(),
+            false => selection.columns.iter().filter_map(|name| column(columns, name).cloned()).collect(),
         };
         Ok(vec![Box::new(Reader {
             connection: Arc::clone(&self.connection),
-            table: known.clone(),
-            columns: columns.clone(),
+            table: known.only(&selection.columns)?,
+            columns: chosen,
+            condition: selection.condition(known, &Words(columns))?,
             reading: self.reading,
         })])
+    }
+
+    async fn reached(&mut self, table: &SourceTable, columns: &[String]) -> Result<Option<Vec<String>>> {
+        let (known, mapped) = self.known(table)?;
+        if let Some(column) =
+            columns.iter().find(|name| column(mapped, name).is_none_or(|column| !column.is_ordered()))
+        {
+            return Err(Error::invalid_request(format!(
+                "`{column}` of `{}` cannot be a bookmark: take whole numbers, decimals, dates or times, or a text",
+                known.name
+            )));
+        }
+        let listed = |form: fn(String) -> String| {
+            columns.iter().map(|column| form(types::quoted(column))).collect::<Vec<_>>()
+        };
+        let statement = format!(
+            "SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT 1",
+            listed(|name| format!("CAST({name} AS CHAR)")).join(", "),
+            read::full_name(known),
+            listed(|name| format!("{name} IS NOT NULL")).join(" AND "),
+            listed(|name| format!("{name} DESC")).join(", "),
+        );
+        let name = known.name.clone();
+        let mut connection = self.connection.lock().await;
+        let row = sqlx::query(AssertSqlSafe(statement)).fetch_optional(&mut *connection).await;
+        let Some(row) = row.map_err(|error| broken(&name, error))? else { return Ok(None) };
+        let value = |at| read::text(&row, at).map(Option::unwrap_or_default);
+        (0..columns.len()).map(value).collect::<Result<Vec<_>>>().map(Some)
+    }
+}
+
+impl Point {
+    fn known(&self, table: &SourceTable) -> Result<(&SourceTable, &Vec<Mapped>)> {
+        let is_it = |known: &SourceTable| known.name == table.name && known.schema_name == table.schema_name;
+        let known = self.tables.iter().zip(&self.columns).find(|(known, _)| is_it(known));
+        known.ok_or_else(|| Error::not_found("table of the source", &table.name))
+    }
+}
+
+fn column<'a>(columns: &'a [Mapped], name: &str) -> Option<&'a Mapped> {
+    columns.iter().find(|column| column.field.name() == name)
+}
+
+/// Conditions as MySQL has them. A bookmark is kept as the text of its value.
+struct Words<'a>(&'a [Mapped]);
+
+impl Spelling for Words<'_> {
+    fn name(&self, column: &str) -> String {
+        types::quoted(column)
+    }
+
+    fn value(&self, name: &str, value: &str) -> Result<String> {
+        let column = column(self.0, name).ok_or_else(|| Error::not_found("column", name))?;
+        column.literal(value).ok_or_else(|| {
+            Error::invalid_request(format!("the bookmark `{value}` is no value of the column `{name}`"))
+        })
+    }
+
+    fn before(&self, value: &str, by: Overlap) -> Result<String> {
+        Ok(match by {
+            Overlap::Units(units) => format!("({value} - {units})"),
+            Overlap::Time(time) => format!("({value} - INTERVAL {} SECOND)", time.as_secs()),
+        })
     }
 }
 
@@ -137,7 +208,8 @@ impl TableReader for Reader {
         let mut connection = self.connection.lock().await;
         let mut unfit = Unfit::new(&self.table.name, &self.reading);
         let (table, columns) = (&self.table, &self.columns);
-        let rows = read::rows(&mut connection, table, columns, &self.reading, &mut unfit, batches).await?;
+        let wanted = read::Wanted { table, columns, condition: self.condition.as_deref() };
+        let rows = read::rows(&mut connection, wanted, &self.reading, &mut unfit, batches).await?;
         Ok(ReadSummary { rows, nulled: unfit.nulled })
     }
 }
@@ -238,6 +310,7 @@ fn listed(row: &MySqlRow) -> Result<Listed> {
 /// A table from the rows of [`COLUMNS`]. One with a column that cannot be held keeps its place, with the reason.
 fn described(listed: &Listed, rows: &[MySqlRow]) -> Result<(SourceTable, Vec<Mapped>)> {
     let mut columns = Vec::new();
+    let (mut key, mut optional) = (Vec::new(), Vec::new());
     let mut problem = None;
     for row in rows {
         let named = |index| read::text(row, index).map(Option::unwrap_or_default);
@@ -254,6 +327,11 @@ fn described(listed: &Listed, rows: &[MySqlRow]) -> Result<(SourceTable, Vec<Map
             scale: read::number(row, 7)?,
             charset: read::text(row, 8)?,
         };
+        if read::text(row, 9)?.is_some_and(|key| key == "PRI") {
+            key.push(declared.name.clone());
+        } else if declared.nullable {
+            optional.push(declared.name.clone());
+        }
         match types::map(&declared) {
             Ok(mapped) => columns.push(mapped),
             Err(reason) => problem = problem.or(Some(reason)),
@@ -268,6 +346,8 @@ fn described(listed: &Listed, rows: &[MySqlRow]) -> Result<(SourceTable, Vec<Map
         schema_name: Some(listed.schema.clone()),
         name: listed.name.clone(),
         schema: Arc::new(Schema::new(fields)),
+        key,
+        optional,
         estimate: listed.estimate,
         problem,
     };

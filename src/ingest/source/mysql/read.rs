@@ -22,17 +22,25 @@ use super::broken;
 use super::types::{Mapped, Reading, quoted};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Sends all rows of `table` and says how many there were. A receiver that is gone ends it.
+/// What is read of a table.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub table: &'a SourceTable,
+    pub columns: &'a [Mapped],
+    pub condition: Option<&'a str>,
+}
+
+/// Sends all rows of `wanted` and says how many there were. A receiver that is gone ends it.
 pub(super) async fn rows(
     connection: &mut MySqlConnection,
-    table: &SourceTable,
-    columns: &[Mapped],
+    wanted: Wanted<'_>,
     options: &ReadOptions,
     unfit: &mut Unfit<'_>,
     batches: Sender<RecordBatch>,
 ) -> Result<u64> {
-    // Every name in it is quoted, and no value is part of it.
-    let query = sqlx::query(AssertSqlSafe(select(table, columns))).persistent(false);
+    let Wanted { table, columns, .. } = wanted;
+    // Every name in it is quoted, and so is every value of a bookmark.
+    let query = sqlx::query(AssertSqlSafe(select(wanted))).persistent(false);
     let mut stream = query.fetch(connection);
     let mut batch = Batch::new(&table.name, table.schema.clone(), columns)?;
     let mut rows = 0_u64;
@@ -61,10 +69,16 @@ async fn send(batch: &mut Batch<'_>, batches: &Sender<RecordBatch>, rows: &mut u
     Ok(taken)
 }
 
-fn select(table: &SourceTable, columns: &[Mapped]) -> String {
+fn select(Wanted { table, columns, condition }: Wanted<'_>) -> String {
     let expressions = columns.iter().map(|column| column.expression.as_str()).collect::<Vec<_>>().join(", ");
+    let rows = condition.map(|condition| format!(" WHERE {condition}")).unwrap_or_default();
+    format!("SELECT {expressions} FROM {}{rows}", full_name(table))
+}
+
+/// The table with its schema.
+pub(super) fn full_name(table: &SourceTable) -> String {
     let schema = table.schema_name.as_deref().map(|name| format!("{}.", quoted(name))).unwrap_or_default();
-    format!("SELECT {expressions} FROM {schema}{}", quoted(&table.name))
+    format!("{schema}{}", quoted(&table.name))
 }
 
 /// The rows that are not sent yet.

@@ -45,6 +45,27 @@ pub(super) enum Reading {
     DateTime,
 }
 
+impl Mapped {
+    /// Whether its values have an order that their texts tell.
+    pub(super) fn is_ordered(&self) -> bool {
+        !matches!(self.reading, Reading::Float | Reading::Bits | Reading::Bytes)
+    }
+
+    /// `value`, which is the text of one of its values, as SQL has it; none when it is not.
+    pub(super) fn literal(&self, value: &str) -> Option<String> {
+        let is_number = || value.bytes().all(|byte| byte.is_ascii_digit() || b"+-.".contains(&byte));
+        // Backslashes are escapes in the sessions of `SESSION`.
+        let text = || format!("'{}'", value.replace('\\', "\\\\").replace('\'', "''"));
+        Some(match self.reading {
+            Reading::Signed | Reading::Unsigned | Reading::Decimal if is_number() => value.to_owned(),
+            Reading::Date => format!("CAST({} AS DATE)", text()),
+            Reading::DateTime => format!("CAST({} AS DATETIME(6))", text()),
+            Reading::Text => text(),
+            _ => return None,
+        })
+    }
+}
+
 /// The field and the expression of a column, or why it has none.
 pub(super) fn map(column: &Declared) -> Result<Mapped, String> {
     let Some((data_type, reading)) = lake_type(column) else {

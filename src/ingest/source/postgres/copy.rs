@@ -154,7 +154,7 @@ pub(crate) fn rows_in(bytes: &[u8], size: usize) -> Result<u64> {
     ];
     let columns = kinds.map(|kind| {
         let field = Field::new("c", kind.data_type(), true);
-        Mapped { field, kind, select: String::new() }
+        Mapped { field, kind, select: String::new(), shown: String::new(), optional: true }
     });
     let schema = Schema::new(columns.iter().map(|column| column.field.clone()).collect::<Vec<_>>());
     let mut decoder = Decoder::new("t", Arc::new(schema), &columns, ReadOptions::default());
@@ -214,7 +214,7 @@ mod tests {
     fn a_stream_may_be_cut_anywhere() {
         let column = |name: &str, kind: Kind| {
             let field = arrow_schema::Field::new(name, kind.data_type(), true);
-            Mapped { field, kind, select: String::new() }
+            Mapped { field, kind, select: String::new(), shown: String::new(), optional: true }
         };
         let columns = [column("n", Kind::Int32), column("t", Kind::Text)];
         let schema =

@@ -20,10 +20,13 @@ use sqlx::{ConnectOptions, Connection, Executor, Row};
 use url::Url;
 
 use self::read::{Connections, TablePart};
-use self::types::{Declared, Mapped};
+use self::types::{Declared, Mapped, quoted};
 use super::pattern::{Found, choose};
-use super::{ReadOptions, Snapshot, Source, SourceTable, TableReader};
+use super::selection::Spelling;
+use super::split::Parts;
+use super::{ReadOptions, Selection, Snapshot, Source, SourceTable, TableReader};
 use crate::error::{Error, ErrorKind, Result};
+use crate::ingest::mode::Overlap;
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(15);
 
@@ -57,6 +60,12 @@ const COLUMNS: &str = "WITH RECURSIVE base (attnum, oid, typmod) AS ( \
      JOIN pg_attribute a ON a.attrelid = $1::int8::oid AND a.attnum = base.attnum \
      LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A' \
      ORDER BY a.attnum";
+
+/// The columns of the primary key, in its order.
+const KEY: &str = "SELECT a.attname::text FROM pg_index i \
+     JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place) ON true \
+     JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum \
+     WHERE i.indrelid = $1::int8::oid AND i.indisprimary ORDER BY k.place";
 
 /// A server that answered once.
 #[derive(Clone)]
@@ -155,7 +164,8 @@ async fn described(
     oid: i64,
     estimate: i64,
 ) -> Result<(SourceTable, Arc<[Mapped]>)> {
-    let rows = sqlx::query(COLUMNS).bind(oid).fetch_all(connection).await.map_err(read_failed)?;
+    let rows = sqlx::query(COLUMNS).bind(oid).fetch_all(&mut *connection).await.map_err(read_failed)?;
+    let key = sqlx::query_scalar(KEY).bind(oid).fetch_all(connection).await.map_err(read_failed)?;
     let (mut columns, mut problem) = (Vec::with_capacity(rows.len()), None);
     for row in &rows {
         match declared(row)?.mapped() {
@@ -168,6 +178,12 @@ async fn described(
         schema_name: table.schema,
         name: table.name,
         schema: Arc::new(Schema::new(fields)),
+        key,
+        optional: columns
+            .iter()
+            .filter(|column| column.optional)
+            .map(|column| column.field.name().clone())
+            .collect(),
         // The server says -1 for a table that it has never looked at.
         estimate: u64::try_from(estimate).ok(),
         problem,
@@ -195,22 +211,69 @@ impl Snapshot for Point {
         &self.tables
     }
 
-    async fn readers(&mut self, table: &SourceTable) -> Result<Vec<Box<dyn TableReader>>> {
-        let is_it = |one: &SourceTable| one.schema_name == table.schema_name && one.name == table.name;
-        let at = self.tables.iter().position(is_it).unwrap_or(usize::MAX);
-        let Some((columns, oid)) = self.known.get(at) else {
-            return Err(Error::not_found("table of the snapshot", &table.name));
+    async fn readers(
+        &mut self,
+        table: &SourceTable,
+        selection: &Selection,
+    ) -> Result<Vec<Box<dyn TableReader>>> {
+        let (columns, oid) = self.known(table)?;
+        let condition = selection.condition(table, &Words(columns))?;
+        let parts = match condition {
+            None => self.connections.parts(*oid, self.reading.readers).await?,
+            // What is new is little, or has an index that ranges of blocks would keep the server from.
+            Some(_) => Parts::whole(),
         };
-        let parts = self.connections.parts(*oid, self.reading.readers).await?;
+        let chosen = match selection.columns.is_empty() {
+            true => Arc::clone(columns),
+            false => selection.columns.iter().filter_map(|name| column(columns, name).cloned()).collect(),
+        };
         let reader = TablePart {
             connections: self.connections.clone(),
-            table: table.clone(),
-            columns: Arc::clone(columns),
+            table: table.only(&selection.columns)?,
+            columns: chosen,
+            condition,
             parts: parts.clone(),
             reading: self.reading,
         };
         let count = self.reading.readers.min(parts.len()).max(1);
         Ok((0..count).map(|_| Box::new(reader.clone()) as Box<dyn TableReader>).collect())
+    }
+
+    async fn reached(&mut self, table: &SourceTable, columns: &[String]) -> Result<Option<Vec<String>>> {
+        self.connections.reached(table, columns).await
+    }
+}
+
+impl Point {
+    fn known(&self, table: &SourceTable) -> Result<&(Arc<[Mapped]>, i64)> {
+        let is_it = |one: &SourceTable| one.schema_name == table.schema_name && one.name == table.name;
+        let at = self.tables.iter().position(is_it).unwrap_or(usize::MAX);
+        self.known.get(at).ok_or_else(|| Error::not_found("table of the snapshot", &table.name))
+    }
+}
+
+fn column<'a>(columns: &'a [Mapped], name: &str) -> Option<&'a Mapped> {
+    columns.iter().find(|column| column.field.name() == name)
+}
+
+/// Conditions as PostgreSQL has them. A bookmark is kept as the text that its column's type reads.
+struct Words<'a>(&'a [Mapped]);
+
+impl Spelling for Words<'_> {
+    fn name(&self, column: &str) -> String {
+        quoted(column)
+    }
+
+    fn value(&self, name: &str, value: &str) -> Result<String> {
+        let column = column(self.0, name).ok_or_else(|| Error::not_found("column", name))?;
+        Ok(format!("'{}'::{}", value.replace('\'', "''"), column.shown))
+    }
+
+    fn before(&self, value: &str, by: Overlap) -> Result<String> {
+        Ok(match by {
+            Overlap::Units(units) => format!("({value} - {units})"),
+            Overlap::Time(time) => format!("({value} - interval '{} seconds')", time.as_secs()),
+        })
     }
 }
 

@@ -79,6 +79,25 @@ impl Connections {
         Ok(by_blocks(&cuts(whole(blocks), whole(block), readers)))
     }
 
+    /// The greatest values of `columns`, as texts that their types read.
+    pub async fn reached(&self, table: &SourceTable, columns: &[String]) -> Result<Option<Vec<String>>> {
+        let listed = |form: fn(String) -> String| {
+            columns.iter().map(|column| form(quoted(column))).collect::<Vec<_>>()
+        };
+        let statement = format!(
+            "SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT 1",
+            listed(|name| format!("{name}::text")).join(", "),
+            full_name(table),
+            listed(|name| format!("{name} IS NOT NULL")).join(" AND "),
+            listed(|name| format!("{name} DESC")).join(", "),
+        );
+        let mut first = self.0.first.lock().await;
+        let row = sqlx::query(sqlx::AssertSqlSafe(statement)).fetch_optional(&mut *first).await;
+        let Some(row) = row.map_err(read_failed)? else { return Ok(None) };
+        let value = |at| row.try_get::<String, _>(at).map_err(read_failed);
+        (0..columns.len()).map(value).collect::<Result<Vec<_>>>().map(Some)
+    }
+
     /// A connection that nobody reads from, if the server grants one more.
     async fn take(&self) -> Option<PgConnection> {
         if let Some(idle) = self.0.idle.lock().await.pop() {
@@ -128,6 +147,7 @@ pub(super) struct TablePart {
     pub connections: Connections,
     pub table: SourceTable,
     pub columns: Arc<[Mapped]>,
+    pub condition: Option<String>,
     pub parts: Parts,
     pub reading: ReadOptions,
 }
@@ -196,12 +216,19 @@ impl TablePart {
         Ok(decoder.summary())
     }
 
-    fn statement(&self, Part(condition): &Part) -> String {
+    fn statement(&self, Part(part): &Part) -> String {
         let selected =
             self.columns.iter().map(|column| column.select.as_str()).collect::<Vec<_>>().join(", ");
-        let schema = self.table.schema_name.as_deref().unwrap_or("public");
-        let from = format!("{}.{}", quoted(schema), quoted(&self.table.name));
-        let part = condition.as_ref().map(|condition| format!(" WHERE {condition}")).unwrap_or_default();
-        format!("COPY (SELECT {selected} FROM {from}{part}) TO STDOUT (FORMAT binary)")
+        let conditions = part.iter().chain(&self.condition).cloned().collect::<Vec<_>>().join(" AND ");
+        let rows = match conditions.is_empty() {
+            true => String::new(),
+            false => format!(" WHERE {conditions}"),
+        };
+        format!("COPY (SELECT {selected} FROM {}{rows}) TO STDOUT (FORMAT binary)", full_name(&self.table))
     }
+}
+
+fn full_name(table: &SourceTable) -> String {
+    let schema = table.schema_name.as_deref().unwrap_or("public");
+    format!("{}.{}", quoted(schema), quoted(&table.name))
 }

@@ -46,6 +46,10 @@ pub(super) struct Mapped {
     pub kind: Kind,
     /// The expression that selects it.
     pub select: String,
+    /// Its type as a person writes it.
+    pub shown: String,
+    /// Whether it may be NULL in the source.
+    pub optional: bool,
 }
 
 impl Declared {
@@ -70,7 +74,7 @@ impl Declared {
             Kind::Bool | Kind::Int16 | Kind::Int32 | Kind::Int64 | Kind::Oid | Kind::Text | Kind::Bytes
         );
         let field = Field::new(&self.name, kind.data_type(), !self.required || may_be_unfit);
-        Ok(Mapped { field, kind, select })
+        Ok(Mapped { field, kind, select, shown: self.shown.clone(), optional: !self.required })
     }
 }
 

@@ -1,0 +1,170 @@
+//! How a table is brought in: all of it each time, what is new since the last time, or what has changed.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::source::{SourceTable, required};
+use crate::error::{Error, Result};
+
+/// How a table is brought in.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// All of it, as a new version.
+    #[default]
+    Snapshot,
+    /// The rows behind the bookmark. Those that are there stay as they are.
+    Append(Growth),
+    /// The rows behind the bookmark, each in the place of the one with its key.
+    Merge(Growth, Deletes),
+}
+
+/// How to tell what is new.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Growth {
+    /// Columns whose values only go up: of a new row they are behind those of all rows before it.
+    pub bookmark: Vec<String>,
+    /// How far before the bookmark is read again, for rows that became visible late.
+    pub overlap: Option<Overlap>,
+    /// Columns that tell rows apart; the source's primary key when empty.
+    pub key: Vec<String>,
+}
+
+/// A step back from a bookmark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overlap {
+    /// Of a column with times.
+    Time(Duration),
+    /// Of a column with numbers.
+    Units(u64),
+}
+
+/// How rows that are gone from the source are found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Deletes {
+    /// They stay in the lake.
+    #[default]
+    Stay,
+    /// All keys of the source are compared with those in the lake.
+    Keys,
+    /// A column of the source marks them: true, not 0, or any value of another type.
+    Marked(String),
+}
+
+impl Mode {
+    /// How to tell what is new, of a mode that does.
+    pub fn growth(&self) -> Option<&Growth> {
+        match self {
+            Self::Snapshot => None,
+            Self::Append(growth) | Self::Merge(growth, _) => Some(growth),
+        }
+    }
+
+    /// The column that marks rows as deleted.
+    pub fn mark(&self) -> Option<&str> {
+        match self {
+            Self::Merge(_, Deletes::Marked(column)) => Some(column),
+            _ => None,
+        }
+    }
+
+    /// The columns that tell rows of `table` apart; none when the mode needs none.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_request` when the mode and the table do not go together.
+    pub fn key_of(&self, table: &SourceTable) -> Result<Vec<String>> {
+        let Some(growth) = self.growth() else { return Ok(Vec::new()) };
+        if growth.bookmark.is_empty() {
+            return Err(Error::invalid_request("a bookmark is needed: name the columns that only go up"));
+        }
+        for column in growth.bookmark.iter().chain(&growth.key).map(String::as_str).chain(self.mark()) {
+            required(table, column)?;
+        }
+        if growth.overlap.is_some() && growth.bookmark.len() > 1 {
+            return Err(Error::invalid_request("an overlap is for a bookmark of one column"));
+        }
+        if matches!(self, Self::Append(growth) if growth.overlap.is_none()) {
+            return self.refuse_missing(table, growth).map(|()| Vec::new());
+        }
+        let key = if growth.key.is_empty() { &table.key } else { &growth.key };
+        if key.is_empty() {
+            return Err(Error::invalid_request(format!(
+                "`{}` has no primary key: name the columns that tell its rows apart",
+                table.name
+            )));
+        }
+        if let Some(column) = key.iter().find(|column| table.optional.contains(*column)) {
+            return Err(Error::invalid_request(format!(
+                "`{column}` of `{}` may be NULL and tells no rows apart: declare it NOT NULL, or name another key",
+                table.name
+            )));
+        }
+        self.refuse_missing(table, growth)?;
+        Ok(key.clone())
+    }
+
+    /// Rows without a bookmark would never be seen again.
+    fn refuse_missing(&self, table: &SourceTable, growth: &Growth) -> Result<()> {
+        let may_miss = |column: &&String| table.optional.contains(*column);
+        match growth.bookmark.iter().find(may_miss) {
+            Some(column) if matches!(self, Self::Append(_)) => Err(Error::invalid_request(format!(
+                "the bookmark `{column}` of `{}` may be NULL, and such rows would be missed: merge them, or declare it \
+                 NOT NULL",
+                table.name
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl FromStr for Overlap {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong =
+            || format!("`{text}` is no overlap: write a number, or a time as `30s`, `5m`, `2h` or `1d`");
+        if let Ok(units) = text.parse() {
+            return Ok(Self::Units(units));
+        }
+        let last = text.chars().next_back().ok_or_else(wrong)?;
+        let seconds = match last {
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            'd' => 86_400,
+            _ => return Err(wrong()),
+        };
+        let number: u64 = text.trim_end_matches(last).parse().map_err(|_| wrong())?;
+        number.checked_mul(seconds).map(Duration::from_secs).map(Self::Time).ok_or_else(wrong)
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Snapshot => "snapshot",
+            Self::Append(_) => "append",
+            Self::Merge(..) => "merge",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_overlap_is_a_number_or_a_time() {
+        for (text, overlap) in [
+            ("1000", Overlap::Units(1000)),
+            ("30s", Overlap::Time(Duration::from_secs(30))),
+            ("2h", Overlap::Time(Duration::from_secs(7200))),
+        ] {
+            assert_eq!(text.parse(), Ok(overlap));
+        }
+        for text in ["", "m", "5x", "-1", "1.5h", "99999999999999999d", "ü"] {
+            assert!(text.parse::<Overlap>().is_err(), "{text}");
+        }
+    }
+}

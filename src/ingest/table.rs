@@ -1,0 +1,279 @@
+//! One table from its source into the next version of the lake: what is to be read, what it comes to, and which files the
+//! version has.
+
+use std::sync::Arc;
+
+use arrow_schema::SchemaRef;
+use deltalake_core::kernel::Add;
+
+use super::merge::{Keys, Merge, Merged};
+use super::mode::{Deletes, Mode};
+use super::progress::{Progress, Silent};
+use super::source::{Marked, Selection, Since, Snapshot, SourceTable};
+use super::transfer::{Transferred, transfer};
+use super::write::{TableWriter, Totals};
+use super::{Context, about};
+use crate::catalog::publish::Place;
+use crate::catalog::{Bookmark, TableRecord};
+use crate::error::{Error, ErrorKind, Result};
+use crate::lake::DeltaLog;
+use crate::policy::model::TableName;
+
+/// What one table has come to.
+pub(super) struct Loaded {
+    pub version: i64,
+    pub totals: Totals,
+    pub nulled: u64,
+}
+
+/// A table on its way.
+pub(super) struct Loading<'a> {
+    pub context: &'a Context,
+    pub table: &'a SourceTable,
+    pub name: &'a TableName,
+    pub mode: &'a Mode,
+    pub progress: &'a Arc<dyn Progress>,
+}
+
+/// The files of the next version, and those of them that nothing else names.
+struct Next {
+    files: Vec<Add>,
+    written: Vec<Add>,
+    totals: Totals,
+    nulled: u64,
+}
+
+impl Loading<'_> {
+    /// Reads, writes and publishes it.
+    pub async fn run(&self, snapshot: &mut dyn Snapshot) -> Result<Loaded> {
+        if let Some(problem) = &self.table.problem {
+            return Err(Error::invalid_request(problem.clone()));
+        }
+        let key = self.mode.key_of(self.table)?;
+        let place = self.context.catalog.place(&self.context.lake, self.name).await?;
+        let log = self.context.lake.delta_log(place.location())?;
+        let schema = log.canonical(&self.table.schema).map_err(|error| about(self.name, error))?;
+        let before = place.published().cloned();
+        let bookmark = self.bookmark(snapshot, before.as_ref()).await?;
+        let parts = Parts { loading: self, log: &log, schema: &schema, key: &key };
+        let next = match before.as_ref().and_then(|record| Some((record, self.since(record).transpose()?))) {
+            Some((record, since)) => parts.grown(snapshot, record, since?).await?,
+            None => parts.whole(snapshot).await?,
+        };
+        let version = match parts.commit(&next).await {
+            Ok(version) => version,
+            Err(error) => {
+                // Only then is it certain that the log does not name them.
+                if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::InvalidRequest) {
+                    parts.remove(&next.written).await;
+                }
+                return Err(error);
+            }
+        };
+        self.publish(place, version, schema.clone(), bookmark).await?;
+        Ok(Loaded { version, totals: next.totals, nulled: next.nulled })
+    }
+
+    async fn publish(
+        &self,
+        place: Place,
+        version: i64,
+        schema: SchemaRef,
+        bookmark: Option<Bookmark>,
+    ) -> Result<()> {
+        self.context.catalog.publish_version(place, version, schema, bookmark).await.map(|_| ())
+    }
+
+    /// How far the source goes in this snapshot; as far as before when it has no row that says.
+    async fn bookmark(
+        &self,
+        snapshot: &mut dyn Snapshot,
+        before: Option<&TableRecord>,
+    ) -> Result<Option<Bookmark>> {
+        let Some(growth) = self.mode.growth() else { return Ok(None) };
+        let columns = growth.bookmark.clone();
+        match snapshot.reached(self.table, &columns).await? {
+            Some(values) => Ok(Some(Bookmark { columns, values })),
+            None => Ok(before
+                .and_then(|record| record.bookmark.clone())
+                .or(Some(Bookmark { columns, values: Vec::new() }))),
+        }
+    }
+
+    /// What is to be read of a table that is published; none when that is all of it.
+    fn since(&self, record: &TableRecord) -> Result<Option<Since>> {
+        let Some(growth) = self.mode.growth() else { return Ok(None) };
+        let again = "run it once with `--mode snapshot`";
+        let Some(bookmark) = &record.bookmark else {
+            return Err(Error::conflict(format!(
+                "`{}` was brought in without a bookmark, so that nobody knows what is new: {again} and a `--bookmark`, or \
+                 drop it first",
+                self.name
+            )));
+        };
+        if bookmark.columns != growth.bookmark {
+            return Err(Error::conflict(format!(
+                "`{}` has the bookmark `{}` and not `{}`: {again} or drop it first",
+                self.name,
+                bookmark.columns.join(", "),
+                growth.bookmark.join(", ")
+            )));
+        }
+        if bookmark.values.is_empty() {
+            // It had no rows; what is there now is all of it.
+            return Ok(None);
+        }
+        Ok(Some(Since {
+            columns: bookmark.columns.clone(),
+            values: bookmark.values.clone(),
+            // Rows of the same value may have become visible since; a key tells which are there already.
+            inclusive: matches!(self.mode, Mode::Merge(..)) || growth.overlap.is_some(),
+            overlap: growth.overlap,
+        }))
+    }
+}
+
+/// A table on its way, with what was found out about it.
+struct Parts<'a> {
+    loading: &'a Loading<'a>,
+    log: &'a DeltaLog,
+    schema: &'a SchemaRef,
+    key: &'a [String],
+}
+
+impl Parts<'_> {
+    /// All of the source's rows, in the place of all that is there.
+    async fn whole(&self, snapshot: &mut dyn Snapshot) -> Result<Next> {
+        let selection = Selection { marked: self.alive(), ..Selection::default() };
+        let read = self.read(snapshot, &selection, self.schema, self.loading.progress).await?;
+        Ok(Next {
+            files: read.files.clone(),
+            written: read.files,
+            totals: read.written,
+            nulled: read.read.nulled,
+        })
+    }
+
+    /// What is new since then, put to what is there.
+    async fn grown(&self, snapshot: &mut dyn Snapshot, before: &TableRecord, since: Since) -> Result<Next> {
+        self.refuse_other_columns(before)?;
+        let there = self.log.open(before.version).await?.files()?;
+        let selection = Selection { since: Some(since.clone()), marked: self.alive(), columns: Vec::new() };
+        let new = self.read(snapshot, &selection, self.schema, self.loading.progress).await?;
+        let mut staged = new.files.clone();
+        let outcome = self.put(snapshot, &there, &new, since, &mut staged).await;
+        let merged = match outcome {
+            Ok(merged) => merged,
+            Err(error) => {
+                self.remove(&staged).await;
+                return Err(error);
+            }
+        };
+        // What was staged and is no part of the version has served.
+        let is_part = |file: &Add| merged.files.iter().any(|part| part.path == file.path);
+        let served = staged.iter().filter(|file| !is_part(file)).cloned().collect::<Vec<_>>();
+        self.remove(&served).await;
+        let written = merged.written.into_iter().chain(staged.into_iter().filter(is_part)).collect();
+        let totals = merged.added.unwrap_or(new.written);
+        Ok(Next { files: merged.files, written, totals, nulled: new.read.nulled })
+    }
+
+    /// The files that are there and the new ones, as the mode has them meet. `staged` gets what is written on the way.
+    async fn put(
+        &self,
+        snapshot: &mut dyn Snapshot,
+        there: &[Add],
+        new: &Transferred,
+        since: Since,
+        staged: &mut Vec<Add>,
+    ) -> Result<Merged> {
+        let merge =
+            Merge { log: self.log, schema: self.schema, key: self.key, memory: self.loading.context.memory };
+        let Mode::Merge(_, deletes) = self.loading.mode else {
+            let mut merged = match self.key.is_empty() {
+                true => Merged { files: new.files.clone(), ..Merged::default() },
+                false => merge.fresh(&new.files, there).await?,
+            };
+            merged.files.extend(there.iter().cloned());
+            return Ok(merged);
+        };
+        let marked = match deletes {
+            Deletes::Marked(column) => {
+                let marked = Some(Marked { column: column.clone(), deleted: true });
+                self.keys(snapshot, Some(since), marked).await?
+            }
+            _ => Vec::new(),
+        };
+        staged.extend(marked.iter().cloned());
+        let present = match deletes {
+            Deletes::Keys => Some(self.keys(snapshot, None, None).await?),
+            _ => None,
+        };
+        staged.extend(present.iter().flatten().cloned());
+        let keys = Keys { taken: vec![&new.files, &marked], present: present.as_deref() };
+        let mut merged = merge.kept(there, &keys).await?;
+        merged.files.extend(new.files.iter().cloned());
+        Ok(merged)
+    }
+
+    /// The keys of some rows of the source, as files.
+    async fn keys(
+        &self,
+        snapshot: &mut dyn Snapshot,
+        since: Option<Since>,
+        marked: Option<Marked>,
+    ) -> Result<Vec<Add>> {
+        let selection = Selection { since, marked, columns: self.key.to_vec() };
+        let table = self.loading.table.only(self.key)?;
+        let schema = self.log.canonical(&table.schema)?;
+        let quiet: Arc<dyn Progress> = Arc::new(Silent);
+        Ok(self.read(snapshot, &selection, &schema, &quiet).await?.files)
+    }
+
+    async fn read(
+        &self,
+        snapshot: &mut dyn Snapshot,
+        selection: &Selection,
+        schema: &SchemaRef,
+        progress: &Arc<dyn Progress>,
+    ) -> Result<Transferred> {
+        let readers = snapshot.readers(self.loading.table, selection).await?;
+        let share = self.loading.context.memory / u64::try_from(readers.len()).unwrap_or(u64::MAX).max(1);
+        let open = || TableWriter::new(self.log, schema.clone(), share);
+        let read = transfer(readers, open, self.loading.name, progress).await?;
+        let (rows, written) = (read.read.rows, read.written.rows);
+        if rows != written {
+            let name = self.loading.name;
+            self.remove(&read.files).await;
+            return Err(Error::internal(format!("of `{name}`, {rows} rows were read and {written} written")));
+        }
+        Ok(read)
+    }
+
+    /// Rows that are not marked as deleted.
+    fn alive(&self) -> Option<Marked> {
+        self.loading.mode.mark().map(|column| Marked { column: column.to_owned(), deleted: false })
+    }
+
+    fn refuse_other_columns(&self, before: &TableRecord) -> Result<()> {
+        if before.schema.fields() == self.schema.fields() {
+            return Ok(());
+        }
+        Err(Error::conflict(format!(
+            "the columns of `{}` are others than in the lake: run it once with `--mode snapshot`",
+            self.loading.name
+        )))
+    }
+
+    /// The version with these files. Another one that nobody has published may lie in between: it is as if it was not.
+    async fn commit(&self, next: &Next) -> Result<i64> {
+        match self.log.exists().await? {
+            true => self.log.open(None).await?.replace(self.schema, next.files.clone()).await,
+            false => self.log.create(&self.loading.name.table, self.schema, next.files.clone()).await,
+        }
+    }
+
+    async fn remove(&self, files: &[Add]) {
+        TableWriter::new(self.log, self.schema.clone(), 0).abandon(files).await;
+    }
+}
