@@ -103,17 +103,11 @@ impl Loading<'_> {
     /// What is to be read of a table that is published; none when that is all of it.
     fn since(&self, record: &TableRecord) -> Result<Option<Since>> {
         let Some(growth) = self.mode.growth() else { return Ok(None) };
-        let again = "run it once with `--mode snapshot`";
-        let Some(bookmark) = &record.bookmark else {
-            return Err(Error::conflict(format!(
-                "`{}` was brought in without a bookmark, so that nobody knows what is new: {again} and a `--bookmark`, or \
-                 drop it first",
-                self.name
-            )));
-        };
+        // It was brought in whole, as it is now once more.
+        let Some(bookmark) = &record.bookmark else { return Ok(None) };
         if bookmark.columns != growth.bookmark {
             return Err(Error::conflict(format!(
-                "`{}` has the bookmark `{}` and not `{}`: {again} or drop it first",
+                "`{}` has the bookmark `{}` and not `{}`: run it once with `--mode snapshot`",
                 self.name,
                 bookmark.columns.join(", "),
                 growth.bookmark.join(", ")

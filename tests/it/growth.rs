@@ -212,7 +212,11 @@ async fn a_bookmark_of_several_columns_and_of_times() {
     let merge = |overlap: &str| {
         Mode::Merge(Growth { overlap: Some(overlap.parse().unwrap()), ..growth("changed") }, Deletes::Stay)
     };
-    assert!(house.refused("item", &merge("5m")).await.contains("without a bookmark"));
+    assert_eq!(house.runs("item", &merge("5m")).await, 3, "it has no bookmark: all of it once more");
+    house.does("INSERT INTO item VALUES (4, 'd', '2024-01-01 07:59:00+00')").await;
+    assert_eq!(house.runs("item", &merge("5m")).await, 4, "all are within five minutes");
+    assert_eq!(house.runs("item", &merge("30s")).await, 3);
+    assert_eq!(house.lake("SELECT count(*), sum(id) FROM shop.item").await, json!([[4, 10]]));
     house.does("DROP TABLE item; CREATE TABLE thing (id int PRIMARY KEY, at timestamp NOT NULL)").await;
     house.does("INSERT INTO thing VALUES (1, '2024-01-01 10:00'), (2, '2024-01-01 10:10')").await;
     let late = Mode::Append(Growth { overlap: Some("5m".parse().unwrap()), ..growth("at") });

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use lakegate::ingest::source::{self, ReadOptions, Selection, Snapshot, SourceTable};
-use sqlx::{Connection, Executor, PgConnection};
+use sqlx::{Connection, Executor, MySqlConnection, PgConnection};
 
 use super::postgres::database;
 use super::read::gathered;
+use crate::support::mariadb::MariaDbServer;
 
 const ACCOUNTS: i32 = 80_000;
 
@@ -107,4 +108,80 @@ async fn with_one_connection_alone_a_table_is_read_whole() {
     let found = told(&gathered(snapshot.as_mut(), &table).await.unwrap());
     assert_eq!(found, (ACCOUNTS as usize, ACCOUNTS as usize, i64::from(ACCOUNTS) * 1000));
     connection.execute(sqlx::AssertSqlSafe(format!("DROP OWNED BY {name}"))).await.unwrap();
+}
+
+const IN_MARIADB: [&str; 4] = [
+    "CREATE TABLE account (id int PRIMARY KEY, amount bigint NOT NULL, filler varchar(900) NOT NULL) ENGINE = InnoDB",
+    "INSERT INTO account SELECT seq, 1000, repeat('x', 900) FROM seq_1_to_80000",
+    "CREATE TABLE late AS SELECT * FROM account WHERE id = 0",
+    "ANALYZE TABLE account",
+];
+
+/// Moves money in MariaDB, and writes it down in another table, in one transaction each.
+async fn move_money_in_mariadb(url: String) {
+    let mut connection = MySqlConnection::connect(&url).await.unwrap();
+    for round in 0_i32.. {
+        let (from, to) = (round * 7919 % ACCOUNTS + 1, round * 104_729 % ACCOUNTS + 1);
+        for statement in [
+            "BEGIN".to_owned(),
+            format!("UPDATE account SET amount = amount - 5 WHERE id = {from}"),
+            format!("UPDATE account SET amount = amount + 4 WHERE id = {to}"),
+            format!("INSERT INTO late VALUES ({round}, 1, '')"),
+            "COMMIT".to_owned(),
+        ] {
+            connection.execute(sqlx::AssertSqlSafe(statement)).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_to_mariadb_see_one_moment() {
+    let url = MariaDbServer::shared().await.database().await;
+    let mut connection = MySqlConnection::connect(&url).await.unwrap();
+    for statement in IN_MARIADB {
+        connection.execute(statement).await.unwrap();
+    }
+    let moving = tokio::spawn(move_money_in_mariadb(url.clone()));
+    for _ in 0..3 {
+        let source = source::open(&url, side_by_side()).await.unwrap();
+        let mut snapshot = source.snapshot(&["*".to_owned()]).await.unwrap();
+        let account = table(snapshot.as_ref(), "account");
+        let readers = snapshot.readers(&account, &Selection::default()).await.unwrap().len();
+        assert_eq!(readers, 3);
+        let (rows, ids, sum) = told(&gathered(snapshot.as_mut(), &account).await.unwrap());
+        let late = table(snapshot.as_ref(), "late");
+        let (_, _, moved) = told(&gathered(snapshot.as_mut(), &late).await.unwrap());
+        assert_eq!(
+            (rows, ids, sum + moved),
+            (ACCOUNTS as usize, ACCOUNTS as usize, i64::from(ACCOUNTS) * 1000)
+        );
+    }
+    assert!(!moving.is_finished(), "the writer has failed");
+    moving.abort();
+}
+
+/// Who may read and not lock.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_lock_one_connection_reads_mariadb() {
+    let url = MariaDbServer::shared().await.database().await;
+    let mut connection = MySqlConnection::connect(&url).await.unwrap();
+    for statement in IN_MARIADB {
+        connection.execute(statement).await.unwrap();
+    }
+    let name = format!("r{}", &uuid::Uuid::now_v7().simple().to_string()[12..]);
+    let mut url = url::Url::parse(&url).unwrap();
+    let database = url.path().trim_start_matches('/').to_owned();
+    for statement in
+        [format!("CREATE USER {name} IDENTIFIED BY 'p'"), format!("GRANT SELECT ON `{database}`.* TO {name}")]
+    {
+        connection.execute(sqlx::AssertSqlSafe(statement)).await.unwrap();
+    }
+    url.set_username(&name).unwrap();
+    url.set_password(Some("p")).unwrap();
+    let source = source::open(url.as_str(), side_by_side()).await.unwrap();
+    let mut snapshot = source.snapshot(&["account".to_owned()]).await.unwrap();
+    let account = table(snapshot.as_ref(), "account");
+    assert_eq!(snapshot.readers(&account, &Selection::default()).await.unwrap().len(), 1);
+    let found = told(&gathered(snapshot.as_mut(), &account).await.unwrap());
+    assert_eq!(found, (ACCOUNTS as usize, ACCOUNTS as usize, i64::from(ACCOUNTS) * 1000));
 }

@@ -18,7 +18,7 @@ const START_WITHIN: Duration = Duration::from_secs(90);
 
 /// The password has characters that a URL must escape.
 const FIRST_STATEMENTS: &str =
-    "CREATE USER lake@'%' IDENTIFIED BY 'p@ss/word';\nGRANT ALL ON *.* TO lake@'%';\n";
+    "CREATE USER lake@'%' IDENTIFIED BY 'p@ss/word';\nGRANT ALL ON *.* TO lake@'%' WITH GRANT OPTION;\n";
 const IN_URL: &str = "lake:p%40ss%2Fword";
 
 /// Waits for the end of our pipe, then ends the server and removes its directory.

@@ -1,9 +1,10 @@
-//! MySQL and MariaDB as a source: one read-only transaction with a consistent snapshot on one connection.
+//! MySQL and MariaDB as a source: read-only transactions that all see the same consistent snapshot.
 //!
-//! What a column becomes is in `types`, how a row becomes Arrow is in `read`; this file connects, opens the point in
-//! time and lists the tables. The snapshot holds for InnoDB; a table of an engine without transactions (MyISAM, Aria)
+//! What a column becomes is in `types`, how a row becomes Arrow is in `read`, how several connections come to one point in
+//! time in `point`; this file connects and lists the tables. The snapshot holds for InnoDB; a table of an engine without transactions (MyISAM, Aria)
 //! is read as it is at the moment of reading, since the server knows no older state of it.
 
+mod point;
 mod read;
 mod types;
 
@@ -14,7 +15,7 @@ use arrow::array::RecordBatch;
 use arrow_schema::Schema;
 use async_trait::async_trait;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::Sender;
 use url::Url;
@@ -22,6 +23,7 @@ use url::Url;
 use self::types::{Declared, Mapped};
 use super::pattern::{self, Found};
 use super::selection::Spelling;
+use super::split::{Part, Parts};
 use super::{ReadOptions, ReadSummary, Selection, Snapshot, Source, SourceTable, TableReader, Unfit};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::mode::Overlap;
@@ -29,17 +31,17 @@ use crate::ingest::mode::Overlap;
 const CONNECT_WITHIN: Duration = Duration::from_secs(15);
 
 /// The session speaks UTC and UTF-8, and no mode of the server changes what a value looks like
-/// (`PAD_CHAR_TO_FULL_LENGTH` would add spaces). The transaction comes last: it is the point that all reads see.
-const SESSION: [&str; 5] = [
+/// (`PAD_CHAR_TO_FULL_LENGTH` would add spaces).
+const SESSION: [&str; 4] = [
     "SET time_zone = '+00:00'",
     "SET NAMES utf8mb4",
     "SET sql_mode = ''",
     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
-    "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
 ];
 
 /// The server's own schemas are not tables of anybody; sequences and temporary tables have no rows to bring in.
-const TABLES: &str = "SELECT table_schema, table_name, table_type, table_rows FROM information_schema.tables \
+const TABLES: &str = "SELECT table_schema, table_name, table_type, table_rows, engine, data_length \
+     FROM information_schema.tables \
      WHERE table_schema NOT IN ('information_schema', 'performance_schema', 'mysql', 'sys') \
        AND table_type IN ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED') \
      ORDER BY table_schema, table_name";
@@ -58,21 +60,24 @@ struct MySql {
     reading: ReadOptions,
 }
 
-/// One open transaction and the tables that were asked for.
+/// Open transactions of one moment, and the tables that were asked for.
 struct Point {
-    connection: Arc<Mutex<MySqlConnection>>,
+    connections: Vec<Arc<Mutex<MySqlConnection>>>,
     tables: Vec<SourceTable>,
+    /// How many bytes each of `tables` has that may be read in parts.
+    sizes: Vec<u64>,
     /// The columns of each of `tables`, in the same order.
     columns: Vec<Vec<Mapped>>,
     reading: ReadOptions,
 }
 
-/// Reads one table of it.
+/// Reads parts of one table of it until none is left.
 struct Reader {
     connection: Arc<Mutex<MySqlConnection>>,
     table: SourceTable,
     columns: Vec<Mapped>,
     condition: Option<String>,
+    parts: Parts,
     reading: ReadOptions,
 }
 
@@ -82,6 +87,8 @@ struct Listed {
     name: String,
     is_view: bool,
     estimate: Option<u64>,
+    /// Of a table whose rows are all of one moment.
+    bytes: u64,
 }
 
 /// The server at `url`, after it has let us in once: a wrong address or password is told before any work.
@@ -96,13 +103,11 @@ pub(super) async fn open(url: &str, reading: ReadOptions) -> Result<Box<dyn Sour
 #[async_trait]
 impl Source for MySql {
     async fn snapshot(&self, tables: &[String]) -> Result<Box<dyn Snapshot>> {
-        let mut connection = self.connect().await?;
-        for statement in SESSION {
-            connection.execute(statement).await.map_err(|error| self.refused("open a snapshot", error))?;
-        }
-        let (tables, columns) = self.list(&mut connection, tables).await?;
-        let connection = Arc::new(Mutex::new(connection));
-        Ok(Box::new(Point { connection, tables, columns, reading: self.reading }))
+        let mut connections = self.point(self.reading.readers).await?;
+        let first = connections.first_mut().ok_or_else(|| Error::internal("a point without a connection"))?;
+        let (tables, columns, sizes) = self.list(first, tables).await?;
+        let connections = connections.into_iter().map(|one| Arc::new(Mutex::new(one))).collect();
+        Ok(Box::new(Point { connections, tables, sizes, columns, reading: self.reading }))
     }
 
     fn redacted_url(&self) -> String {
@@ -124,22 +129,32 @@ impl Snapshot for Point {
         if let Some(problem) = &table.problem {
             return Err(Error::invalid_request(problem.clone()));
         }
-        let (known, columns) = self.known(table)?;
+        let (known, columns, bytes) = self.known(table)?;
         let chosen = match selection.columns.is_empty() {
             true => columns.clone(),
             false => selection.columns.iter().filter_map(|name| column(columns, name).cloned()).collect(),
         };
-        Ok(vec![Box::new(Reader {
-            connection: Arc::clone(&self.connection),
-            table: known.only(&selection.columns)?,
-            columns: chosen,
-            condition: selection.condition(known, &Words(columns))?,
-            reading: self.reading,
-        })])
+        let condition = selection.condition(known, &Words(columns))?;
+        let parts = match condition {
+            None => self.parts(known, columns, bytes).await?,
+            // What is new is little, or has an index of its own.
+            Some(_) => Parts::whole(),
+        };
+        let reader = |connection: &Arc<Mutex<MySqlConnection>>| -> Result<Box<dyn TableReader>> {
+            Ok(Box::new(Reader {
+                connection: Arc::clone(connection),
+                table: known.only(&selection.columns)?,
+                columns: chosen.clone(),
+                condition: condition.clone(),
+                parts: parts.clone(),
+                reading: self.reading,
+            }))
+        };
+        self.connections.iter().take(parts.len()).map(reader).collect()
     }
 
     async fn reached(&mut self, table: &SourceTable, columns: &[String]) -> Result<Option<Vec<String>>> {
-        let (known, mapped) = self.known(table)?;
+        let (known, mapped, _) = self.known(table)?;
         if let Some(column) =
             columns.iter().find(|name| column(mapped, name).is_none_or(|column| !column.is_ordered()))
         {
@@ -159,19 +174,29 @@ impl Snapshot for Point {
             listed(|name| format!("{name} DESC")).join(", "),
         );
         let name = known.name.clone();
-        let mut connection = self.connection.lock().await;
-        let row = sqlx::query(AssertSqlSafe(statement)).fetch_optional(&mut *connection).await;
-        let Some(row) = row.map_err(|error| broken(&name, error))? else { return Ok(None) };
+        let row = self.row(&name, statement).await?;
+        let Some(row) = row else { return Ok(None) };
         let value = |at| read::text(&row, at).map(Option::unwrap_or_default);
         (0..columns.len()).map(value).collect::<Result<Vec<_>>>().map(Some)
     }
 }
 
 impl Point {
-    fn known(&self, table: &SourceTable) -> Result<(&SourceTable, &Vec<Mapped>)> {
+    fn known(&self, table: &SourceTable) -> Result<(&SourceTable, &Vec<Mapped>, u64)> {
         let is_it = |known: &SourceTable| known.name == table.name && known.schema_name == table.schema_name;
-        let known = self.tables.iter().zip(&self.columns).find(|(known, _)| is_it(known));
+        let mut all = self.tables.iter().zip(&self.columns).zip(&self.sizes);
+        let known = all.find(|((known, _), _)| is_it(known));
+        let known = known.map(|((known, columns), bytes)| (known, columns, *bytes));
         known.ok_or_else(|| Error::not_found("table of the source", &table.name))
+    }
+
+    /// The first row that `statement` gives.
+    async fn row(&self, table: &str, statement: String) -> Result<Option<MySqlRow>> {
+        let first =
+            self.connections.first().ok_or_else(|| Error::internal("a point without a connection"))?;
+        let mut connection = first.lock().await;
+        let row = sqlx::query(AssertSqlSafe(statement)).fetch_optional(&mut *connection).await;
+        row.map_err(|error| broken(table, error))
     }
 }
 
@@ -208,8 +233,17 @@ impl TableReader for Reader {
         let mut connection = self.connection.lock().await;
         let mut unfit = Unfit::new(&self.table.name, &self.reading);
         let (table, columns) = (&self.table, &self.columns);
-        let wanted = read::Wanted { table, columns, condition: self.condition.as_deref() };
-        let rows = read::rows(&mut connection, wanted, &self.reading, &mut unfit, batches).await?;
+        let mut rows = 0_u64;
+        while let Some(Part(part)) = self.parts.take() {
+            let conditions = part.iter().chain(&self.condition).cloned().collect::<Vec<_>>().join(" AND ");
+            let condition = (!conditions.is_empty()).then_some(conditions.as_str());
+            let wanted = read::Wanted { table, columns, condition };
+            let read = read::rows(&mut connection, wanted, &self.reading, &mut unfit, &batches).await?;
+            rows = rows.saturating_add(read);
+            if batches.is_closed() {
+                break;
+            }
+        }
         Ok(ReadSummary { rows, nulled: unfit.nulled })
     }
 }
@@ -259,7 +293,7 @@ impl MySql {
         &self,
         connection: &mut MySqlConnection,
         patterns: &[String],
-    ) -> Result<(Vec<SourceTable>, Vec<Vec<Mapped>>)> {
+    ) -> Result<(Vec<SourceTable>, Vec<Vec<Mapped>>, Vec<u64>)> {
         let failed = |error| self.refused("list the tables", error);
         let rows = sqlx::query(TABLES).fetch_all(&mut *connection).await.map_err(failed)?;
         let listed = rows.iter().map(listed).collect::<Result<Vec<_>>>()?;
@@ -271,15 +305,16 @@ impl MySql {
         let is_chosen = |table: &&Listed| {
             chosen.iter().any(|one| one.name == table.name && one.schema.as_deref() == Some(&table.schema))
         };
-        let (mut tables, mut all_columns) = (Vec::new(), Vec::new());
+        let (mut tables, mut all_columns, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
         for table in listed.iter().filter(is_chosen) {
+            sizes.push(table.bytes);
             let query = sqlx::query(COLUMNS).bind(&table.schema).bind(&table.name);
             let rows = query.fetch_all(&mut *connection).await.map_err(failed)?;
             let (table, columns) = described(table, &rows)?;
             tables.push(table);
             all_columns.push(columns);
         }
-        Ok((tables, all_columns))
+        Ok((tables, all_columns, sizes))
     }
 
     fn place(&self) -> String {
@@ -304,6 +339,10 @@ fn listed(row: &MySqlRow) -> Result<Listed> {
         name: read::text(row, 1)?.unwrap_or_default(),
         is_view: read::text(row, 2)?.is_some_and(|kind| kind == "VIEW"),
         estimate: read::number(row, 3)?,
+        bytes: match read::text(row, 4)?.as_deref() {
+            Some("InnoDB") => read::number(row, 5)?.unwrap_or_default(),
+            _ => 0,
+        },
     })
 }
 

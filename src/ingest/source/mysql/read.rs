@@ -36,7 +36,7 @@ pub(super) async fn rows(
     wanted: Wanted<'_>,
     options: &ReadOptions,
     unfit: &mut Unfit<'_>,
-    batches: Sender<RecordBatch>,
+    batches: &Sender<RecordBatch>,
 ) -> Result<u64> {
     let Wanted { table, columns, .. } = wanted;
     // Every name in it is quoted, and so is every value of a bookmark.
@@ -47,13 +47,13 @@ pub(super) async fn rows(
     while let Some(row) = stream.try_next().await.map_err(|error| broken(&table.name, error))? {
         batch.append(&row, unfit)?;
         if (batch.rows >= options.batch_rows || batch.bytes >= options.batch_bytes)
-            && !send(&mut batch, &batches, &mut rows).await?
+            && !send(&mut batch, batches, &mut rows).await?
         {
             return Ok(rows);
         }
     }
     if batch.rows > 0 {
-        send(&mut batch, &batches, &mut rows).await?;
+        send(&mut batch, batches, &mut rows).await?;
     }
     Ok(rows)
 }
