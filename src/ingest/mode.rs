@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use arrow_schema::DataType;
+
 use super::source::{SourceTable, required};
 use crate::error::{Error, Result};
 
@@ -81,9 +83,7 @@ impl Mode {
         for column in growth.bookmark.iter().chain(&growth.key).map(String::as_str).chain(self.mark()) {
             required(table, column)?;
         }
-        if growth.overlap.is_some() && growth.bookmark.len() > 1 {
-            return Err(Error::invalid_request("an overlap is for a bookmark of one column"));
-        }
+        growth.refuse_other_overlap(table)?;
         if matches!(self, Self::Append(growth) if growth.overlap.is_none()) {
             return self.refuse_missing(table, growth).map(|()| Vec::new());
         }
@@ -114,6 +114,28 @@ impl Mode {
                 table.name
             ))),
             _ => Ok(()),
+        }
+    }
+}
+
+impl Growth {
+    /// A time before a number, or a number before a time, is nothing; some sources would take it for no rows at all.
+    fn refuse_other_overlap(&self, table: &SourceTable) -> Result<()> {
+        let Some(overlap) = self.overlap else { return Ok(()) };
+        let [column] = self.bookmark.as_slice() else {
+            return Err(Error::invalid_request("an overlap is for a bookmark of one column"));
+        };
+        let data_type = required(table, column)?.data_type();
+        let fits = match overlap {
+            Overlap::Time(_) => matches!(data_type, DataType::Date32 | DataType::Timestamp(..)),
+            Overlap::Units(_) => data_type.is_integer() || data_type.is_decimal(),
+        };
+        match fits {
+            true => Ok(()),
+            false => Err(Error::invalid_request(format!(
+                "the overlap does not go with the bookmark `{column}`: write a time as `5m` for a date or a time, and a \
+                 number for a number"
+            ))),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 use deltalake_core::kernel::Add;
+use serde_json::Value;
 
 use super::merge::{Keys, Merge, Merged};
 use super::mode::{Deletes, Mode};
@@ -241,6 +242,15 @@ impl Parts<'_> {
             self.remove(&read.files).await;
             return Err(Error::internal(format!("of `{name}`, {rows} rows were read and {written} written")));
         }
+        if let Some(column) =
+            self.key.iter().find(|column| read.files.iter().any(|file| has_null(file, column)))
+        {
+            self.remove(&read.files).await;
+            return Err(Error::invalid_request(format!(
+                "the key `{column}` of `{}` would be NULL in the lake, where it tells no rows apart",
+                self.loading.name
+            )));
+        }
         Ok(read)
     }
 
@@ -270,4 +280,11 @@ impl Parts<'_> {
     async fn remove(&self, files: &[Add]) {
         TableWriter::new(self.log, self.schema.clone(), 0).abandon(files).await;
     }
+}
+
+/// Whether a row of `file` has no value in `column`, by the statistics that were written with it.
+fn has_null(file: &Add, column: &str) -> bool {
+    let stats = file.stats.as_deref().and_then(|stats| serde_json::from_str::<Value>(stats).ok());
+    let nulls = stats.as_ref().and_then(|stats| stats.get("nullCount")?.get(column)?.as_u64());
+    nulls.is_some_and(|nulls| nulls > 0)
 }

@@ -57,38 +57,41 @@ pub(super) async fn transfer(
     }
     let (mut writers, mut outcome) = (Vec::new(), Ok(ReadSummary::default()));
     while let Some(done) = pairs.join_next().await {
-        let (writer, read) = done.map_err(Error::internal)?;
-        writers.push(writer);
+        let read = match done {
+            Ok((writer, read)) => {
+                writers.push(writer);
+                read
+            }
+            Err(panic) => Err(Error::internal(panic)),
+        };
         // The first failure is the one that stopped the others.
         outcome = match (outcome, read) {
             (Ok(sum), Ok(read)) => Ok(sum.and(read)),
             (Err(error), _) | (Ok(_), Err(error)) => Err(error),
         };
     }
-    let finished = match outcome {
-        Ok(read) => finish(&mut writers).await.map(|files| (read, files)),
-        Err(error) => Err(error),
-    };
-    match finished {
-        Ok((read, files)) => {
+    let mut files = Vec::new();
+    for writer in &mut writers {
+        if outcome.is_ok() {
+            match writer.finish().await {
+                Ok(more) => files.extend(more),
+                Err(error) => outcome = Err(error),
+            }
+        }
+    }
+    match outcome {
+        Ok(read) => {
             let written = writers.iter().map(TableWriter::totals).fold(Totals::default(), Totals::and);
             Ok(Transferred { files, read, written })
         }
         Err(error) => {
+            // All of them write into one folder: any of them removes what others have closed.
             for writer in writers {
-                writer.abandon(&[]).await;
+                writer.abandon(&std::mem::take(&mut files)).await;
             }
             Err(error)
         }
     }
-}
-
-async fn finish(writers: &mut [TableWriter]) -> Result<Vec<Add>> {
-    let mut files = Vec::new();
-    for writer in writers {
-        files.extend(writer.finish().await?);
-    }
-    Ok(files)
 }
 
 /// One reader and its writer. The writer is given back whatever happens, since what it wrote may have to go.

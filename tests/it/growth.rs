@@ -7,7 +7,7 @@ use lakegate::app::audit_into;
 use lakegate::catalog::publish::Catalog;
 use lakegate::ingest::mode::{Deletes, Growth, Mode};
 use lakegate::ingest::progress::Silent;
-use lakegate::ingest::source::{self, ReadOptions};
+use lakegate::ingest::source::{self, ReadOptions, Unrepresentable};
 use lakegate::ingest::{self, Context, Job, TableSummary};
 use serde_json::{Value, json};
 use sqlx::any::install_default_drivers;
@@ -22,6 +22,8 @@ struct House {
     gateway: Gateway,
     url: String,
     source: AnyConnection,
+    /// Whether values that the lake cannot hold become NULL.
+    lenient: bool,
 }
 
 impl House {
@@ -32,7 +34,7 @@ impl House {
             .with_policy("grants: [{ to: public, on: \"shop.*\", permissions: [select] }]")
             .await;
         let source = AnyConnection::connect(&url).await.unwrap();
-        let mut house = Self { gateway, url, source };
+        let mut house = Self { gateway, url, source, lenient: false };
         for statement in setup {
             house.does(statement).await;
         }
@@ -55,7 +57,9 @@ impl House {
             audit: audit_into(&app.store),
             memory: 16 << 20,
         };
-        let mut source = source::open(&self.url, ReadOptions::default()).await.unwrap();
+        let unrepresentable = if self.lenient { Unrepresentable::Null } else { Unrepresentable::Fail };
+        let options = ReadOptions { unrepresentable, ..ReadOptions::default() };
+        let mut source = source::open(&self.url, options).await.unwrap();
         let job = Job { tables: vec![table.to_owned()], into: "shop".to_owned(), mode: mode.clone() };
         let progress: std::sync::Arc<dyn ingest::progress::Progress> = std::sync::Arc::new(Silent);
         let summary = ingest::run(&context, source.as_mut(), &job, &progress).await.unwrap();
@@ -154,6 +158,8 @@ async fn a_mark_takes_rows_away() {
         (PostgresServer::shared().await.database().await, "boolean", "true"),
         (PostgresServer::shared().await.database().await, "timestamptz", "now()"),
         (MariaDbServer::shared().await.database().await, "tinyint(1)", "1"),
+        (MariaDbServer::shared().await.database().await, "bigint unsigned DEFAULT 0", "1704103200"),
+        (PostgresServer::shared().await.database().await, "numeric(1,0) DEFAULT 0", "1"),
         (sqlite(folder.path()).await, "integer", "1"),
     ] {
         let table = format!(
@@ -265,8 +271,8 @@ async fn a_version_that_nobody_published_is_as_if_it_was_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_go_together_is_refused_and_changes_nothing() {
     let url = PostgresServer::shared().await.database().await;
-    let setup = "CREATE TABLE item (id bigint PRIMARY KEY, name text, changed bigint NOT NULL, maybe bigint);
-        INSERT INTO item VALUES (1, 'a', 1, 1); CREATE TABLE loose (id bigint, changed bigint NOT NULL); CREATE VIEW v AS SELECT * FROM item";
+    let setup = "CREATE TABLE item (id bigint PRIMARY KEY, name text, changed bigint NOT NULL, maybe bigint, at timestamp);
+        INSERT INTO item VALUES (1, 'a', 1, 1, NULL); CREATE TABLE loose (id bigint, changed bigint NOT NULL); CREATE VIEW v AS SELECT * FROM item";
     let mut house = House::with(url, &[setup]).await;
     let keyed =
         |key: &str| Mode::Merge(Growth { key: vec![key.to_owned()], ..growth("changed") }, Deletes::Stay);
@@ -292,6 +298,14 @@ async fn what_does_not_go_together_is_refused_and_changes_nothing() {
     ] {
         assert_eq!(house.refused(table, &mode).await, told);
     }
+    for (bookmark, overlap) in [("changed", "5m"), ("at", "100"), ("name", "1")] {
+        let growth = Growth { overlap: Some(overlap.parse().unwrap()), ..growth(bookmark) };
+        let told = house.refused("item", &Mode::Merge(growth, Deletes::Stay)).await;
+        assert!(
+            told.starts_with(&format!("the overlap does not go with the bookmark `{bookmark}`")),
+            "{told}"
+        );
+    }
     house.runs("item", &merge(Deletes::Stay)).await;
     let other = Mode::Merge(growth("id"), Deletes::Stay);
     assert!(
@@ -307,4 +321,25 @@ async fn what_does_not_go_together_is_refused_and_changes_nothing() {
         "the columns of `shop.item` are others than in the lake: run it once with `--mode snapshot`"
     );
     assert_eq!(house.items().await, json!([[1, "a", 1]]));
+}
+
+/// What looks like a key and tells no rows apart.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_what_the_source_has_one_row_for() {
+    let setup = "CREATE TABLE item (id bigint, name varchar(40), changed bigint NOT NULL, PRIMARY KEY (id) INCLUDE (name));
+        INSERT INTO item VALUES (1, 'a', 1);
+        CREATE TABLE day (d date PRIMARY KEY, changed bigint NOT NULL); INSERT INTO day VALUES ('infinity', 1)";
+    let mut house = House::with(PostgresServer::shared().await.database().await, &[setup]).await;
+    house.runs("item", &merge(Deletes::Stay)).await;
+    house.does("UPDATE item SET name = 'b', changed = 2").await;
+    house.runs("item", &merge(Deletes::Stay)).await;
+    assert_eq!(house.items().await, json!([[1, "b", 2]]), "a column that the index only includes is no key");
+    house.lenient = true;
+    let told = house.refused("day", &merge(Deletes::Stay)).await;
+    assert_eq!(told, "the key `d` of `shop.day` would be NULL in the lake, where it tells no rows apart");
+    let folder = tempfile::tempdir().unwrap();
+    let loose = "CREATE TABLE item (id TEXT PRIMARY KEY, name varchar(40), changed bigint NOT NULL)";
+    let house = House::with(sqlite(folder.path()).await, &[loose]).await;
+    let told = house.refused("item", &merge(Deletes::Stay)).await;
+    assert!(told.starts_with("`id` of `item` may be NULL"), "{told}");
 }

@@ -81,8 +81,8 @@ impl Marked {
         Ok(match (field.data_type(), self.deleted) {
             (DataType::Boolean, true) => format!("COALESCE({name}, false) = true"),
             (DataType::Boolean, false) => format!("COALESCE({name}, false) = false"),
-            (data_type, true) if data_type.is_integer() => format!("COALESCE({name}, 0) <> 0"),
-            (data_type, false) if data_type.is_integer() => format!("COALESCE({name}, 0) = 0"),
+            (data_type, true) if data_type.is_numeric() => format!("COALESCE({name}, 0) <> 0"),
+            (data_type, false) if data_type.is_numeric() => format!("COALESCE({name}, 0) = 0"),
             (_, true) => format!("{name} IS NOT NULL"),
             (_, false) => format!("{name} IS NULL"),
         })

@@ -109,7 +109,10 @@ async fn describe(connection: &mut SqliteConnection, name: String) -> Result<Sou
         let place: i64 = row.try_get("pk").map_err(read_failed)?;
         if place > 0 {
             key.push((place, column.clone()));
-        } else if !required {
+        }
+        // A primary key may be NULL here, unless it is the number of the row.
+        let is_row_number = place > 0 && declared.eq_ignore_ascii_case("integer");
+        if !required && !is_row_number {
             optional.push(column.clone());
         }
         match mapped(&declared) {

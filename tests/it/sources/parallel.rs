@@ -117,6 +117,53 @@ const IN_MARIADB: [&str; 4] = [
     "ANALYZE TABLE account",
 ];
 
+/// A server whose snapshot nobody else may have.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_shared_snapshot_one_connection_reads() {
+    let (url, mut connection) = database(SETUP).await;
+    let name = format!("lonely_{}", uuid::Uuid::now_v7().simple());
+    let grant = format!(
+        "CREATE ROLE {name} LOGIN PASSWORD 'p'; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name};
+         REVOKE EXECUTE ON FUNCTION pg_export_snapshot() FROM PUBLIC"
+    );
+    connection.execute(sqlx::AssertSqlSafe(grant)).await.unwrap();
+    let mut url = url::Url::parse(&url).unwrap();
+    url.set_username(&name).unwrap();
+    url.set_password(Some("p")).unwrap();
+    let source = source::open(url.as_str(), side_by_side()).await.unwrap();
+    let mut snapshot = source.snapshot(&["account".to_owned()]).await.unwrap();
+    let account = table(snapshot.as_ref(), "account");
+    assert_eq!(snapshot.readers(&account, &Selection::default()).await.unwrap().len(), 1);
+    let found = told(&gathered(snapshot.as_mut(), &account).await.unwrap());
+    assert_eq!(found, (ACCOUNTS as usize, ACCOUNTS as usize, i64::from(ACCOUNTS) * 1000));
+    connection.execute(sqlx::AssertSqlSafe(format!("DROP OWNED BY {name}"))).await.unwrap();
+}
+
+/// Who wants the table alone waits for its end, and we do not wait for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_the_table_that_comes_between_readers_waits() {
+    let (url, mut other) = database(SETUP).await;
+    let source = source::open(&url, side_by_side()).await.unwrap();
+    let mut snapshot = source.snapshot(&["account".to_owned()]).await.unwrap();
+    let account = table(snapshot.as_ref(), "account");
+    let readers = snapshot.readers(&account, &Selection::default()).await.unwrap();
+    let change = tokio::spawn(async move {
+        other.execute("ALTER TABLE account ADD COLUMN more int").await.unwrap();
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    drop(readers);
+    let read =
+        tokio::time::timeout(std::time::Duration::from_secs(60), gathered(snapshot.as_mut(), &account)).await;
+    let found = told(&read.expect("it waits for nobody").unwrap());
+    assert_eq!(found, (ACCOUNTS as usize, ACCOUNTS as usize, i64::from(ACCOUNTS) * 1000));
+    assert!(!change.is_finished());
+    drop(snapshot);
+    tokio::time::timeout(std::time::Duration::from_secs(60), change)
+        .await
+        .expect("nothing holds it")
+        .unwrap();
+}
+
 /// Moves money in MariaDB, and writes it down in another table, in one transaction each.
 async fn move_money_in_mariadb(url: String) {
     let mut connection = MySqlConnection::connect(&url).await.unwrap();

@@ -32,7 +32,8 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(15);
 
 /// The session speaks UTC and UTF-8, and no mode of the server changes what a value looks like
 /// (`PAD_CHAR_TO_FULL_LENGTH` would add spaces).
-const SESSION: [&str; 4] = [
+const SESSION: [&str; 5] = [
+    "SET SESSION wait_timeout = 2147483",
     "SET time_zone = '+00:00'",
     "SET NAMES utf8mb4",
     "SET sql_mode = ''",
@@ -156,7 +157,7 @@ impl Snapshot for Point {
     async fn reached(&mut self, table: &SourceTable, columns: &[String]) -> Result<Option<Vec<String>>> {
         let (known, mapped, _) = self.known(table)?;
         if let Some(column) =
-            columns.iter().find(|name| column(mapped, name).is_none_or(|column| !column.is_ordered()))
+            columns.iter().find(|name| column(mapped, name).is_none_or(|column| !column.is_ordered))
         {
             return Err(Error::invalid_request(format!(
                 "`{column}` of `{}` cannot be a bookmark: take whole numbers, decimals, dates or times, or a text",

@@ -19,6 +19,14 @@ const BEGIN: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
 /// Writers wait behind a lock that waits itself, so it does not wait long: seconds.
 const PATIENCE: &str = "SET SESSION lock_wait_timeout = 2";
 
+/// Queries that a lock would wait for, and everybody else behind it.
+const BUSY: &str = "SELECT COUNT(*) FROM information_schema.processlist \
+     WHERE command IN ('Query', 'Execute') AND time > 1 AND id <> CONNECTION_ID()";
+
+/// Settings of MariaDB that end a transaction which waits for others; MySQL has neither.
+const IDLE: [&str; 2] =
+    ["SET SESSION idle_transaction_timeout = 0", "SET SESSION idle_readonly_transaction_timeout = 0"];
+
 impl MySql {
     /// Up to `most` connections in transactions of one moment; one at least.
     pub(super) async fn point(&self, most: usize) -> Result<Vec<MySqlConnection>> {
@@ -54,12 +62,21 @@ impl MySql {
         for statement in SESSION {
             connection.execute(statement).await.map_err(|error| self.refused("open a snapshot", error))?;
         }
+        for statement in IDLE {
+            // A server that has no such setting ends nothing by it.
+            let _ = connection.execute(statement).await;
+        }
         Ok(connection)
     }
 
     /// A connection that keeps all writers out as long as it is there.
     async fn locked(&self) -> Option<MySqlConnection> {
         let mut connection = self.connect().await.ok()?;
+        let busy: Result<i64, _> = sqlx::query_scalar(BUSY).fetch_one(&mut connection).await;
+        if busy.is_ok_and(|busy| busy > 0) {
+            tracing::debug!("a lock would wait for a query of the source: one connection reads");
+            return None;
+        }
         for statement in [PATIENCE, "FLUSH TABLES WITH READ LOCK"] {
             if let Err(cause) = connection.execute(statement).await {
                 tracing::debug!(%cause, "the source grants no lock: one connection reads");

@@ -25,6 +25,8 @@ pub(super) struct Mapped {
     pub(super) reading: Reading,
     /// What is selected for it.
     pub(super) expression: String,
+    /// Whether its values have an order that their texts tell.
+    pub(super) is_ordered: bool,
 }
 
 /// How the bytes that the server sends for a value are to be understood.
@@ -46,11 +48,6 @@ pub(super) enum Reading {
 }
 
 impl Mapped {
-    /// Whether its values have an order that their texts tell.
-    pub(super) fn is_ordered(&self) -> bool {
-        !matches!(self.reading, Reading::Float | Reading::Bits | Reading::Bytes)
-    }
-
     /// `value`, which is the text of one of its values, as SQL has it; none when it is not.
     pub(super) fn literal(&self, value: &str) -> Option<String> {
         let is_number = || value.bytes().all(|byte| byte.is_ascii_digit() || b"+-.".contains(&byte));
@@ -87,7 +84,13 @@ pub(super) fn map(column: &Declared) -> Result<Mapped, String> {
             _ => name,
         },
     };
-    Ok(Mapped { field: Field::new(&column.name, data_type, nullable), reading, expression })
+    // An `enum` is sorted by its place and compared by its text; a long `decimal` would be compared as a float.
+    let is_ordered = match reading {
+        Reading::Signed | Reading::Unsigned | Reading::Decimal | Reading::Date | Reading::DateTime => true,
+        Reading::Text => column.data_type.ends_with("char") || column.data_type.ends_with("text"),
+        Reading::Float | Reading::Bits | Reading::Bytes => false,
+    };
+    Ok(Mapped { field: Field::new(&column.name, data_type, nullable), reading, expression, is_ordered })
 }
 
 /// The charsets of which every value has its Unicode.

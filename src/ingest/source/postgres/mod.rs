@@ -32,13 +32,16 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(15);
 
 /// Text forms that keep every value. One connection waits while others read, for as long as that takes.
 const SESSION: [&str; 6] = [
+    "SET standard_conforming_strings = on",
     "SET timezone = 'UTC'",
     "SET intervalstyle = 'iso_8601'",
     "SET datestyle = 'ISO'",
     "SET extra_float_digits = 3",
     "SET idle_in_transaction_session_timeout = 0",
-    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
 ];
+
+/// The point that all reads see.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// Tables, views, materialized views, partitioned and foreign tables; a partition is read with its table.
 const TABLES: &str = "SELECT n.nspname::text, c.relname::text, c.oid::int8, c.reltuples::int8 \
@@ -65,7 +68,7 @@ const COLUMNS: &str = "WITH RECURSIVE base (attnum, oid, typmod) AS ( \
 const KEY: &str = "SELECT a.attname::text FROM pg_index i \
      JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place) ON true \
      JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum \
-     WHERE i.indrelid = $1::int8::oid AND i.indisprimary ORDER BY k.place";
+     WHERE i.indrelid = $1::int8::oid AND i.indisprimary AND k.place <= i.indnkeyatts ORDER BY k.place";
 
 /// A server that answered once.
 #[derive(Clone)]
@@ -120,7 +123,7 @@ impl Postgres {
     /// A connection in a transaction that sees one point in time.
     async fn session(&self) -> Result<PgConnection> {
         let mut connection = self.connect().await?;
-        for statement in SESSION {
+        for statement in SESSION.into_iter().chain([BEGIN]) {
             connection.execute(statement).await.map_err(read_failed)?;
         }
         Ok(connection)
@@ -131,6 +134,10 @@ impl Postgres {
 impl Source for Postgres {
     async fn snapshot(&self, tables: &[String]) -> Result<Box<dyn Snapshot>> {
         let mut connection = self.session().await?;
+        let shared = match self.reading.readers {
+            0 | 1 => None,
+            _ => read::exported(&mut connection).await?,
+        };
         let listed = connection.fetch_all(TABLES).await.map_err(read_failed)?;
         let found = listed.iter().map(found).collect::<Result<Vec<_>>>()?;
         let chosen = choose(found.iter().map(|(table, ..)| table.clone()).collect(), tables, Some("public"))?;
@@ -140,7 +147,7 @@ impl Source for Postgres {
             tables.push(table);
             known.push((columns, oid));
         }
-        let connections = Connections::of(self.clone(), connection).await;
+        let connections = Connections::of(self.clone(), connection, shared);
         Ok(Box::new(Point { connections, tables, known, reading: self.reading }))
     }
 
@@ -219,7 +226,7 @@ impl Snapshot for Point {
         let (columns, oid) = self.known(table)?;
         let condition = selection.condition(table, &Words(columns))?;
         let parts = match condition {
-            None => self.connections.parts(*oid, self.reading.readers).await?,
+            None => self.connections.parts(table, *oid, self.reading.readers).await?,
             // What is new is little, or has an index that ranges of blocks would keep the server from.
             Some(_) => Parts::whole(),
         };
@@ -232,6 +239,7 @@ impl Snapshot for Point {
             table: table.only(&selection.columns)?,
             columns: chosen,
             condition,
+            is_whole: parts.len() < 2,
             parts: parts.clone(),
             reading: self.reading,
         };
@@ -240,7 +248,10 @@ impl Snapshot for Point {
     }
 
     async fn reached(&mut self, table: &SourceTable, columns: &[String]) -> Result<Option<Vec<String>>> {
-        self.connections.reached(table, columns).await
+        let (known, _) = self.known(table)?;
+        let wanted =
+            columns.iter().map(|name| column(known, name).ok_or_else(|| Error::not_found("column", name)));
+        self.connections.reached(table, &wanted.collect::<Result<Vec<_>>>()?).await
     }
 }
 

@@ -17,8 +17,8 @@ use tokio::sync::mpsc::Sender;
 use super::super::split::{Part, Parts, cuts};
 use super::super::{ReadOptions, ReadSummary, SourceTable, TableReader};
 use super::copy::Decoder;
-use super::types::{Mapped, quoted};
-use super::{Postgres, read_failed};
+use super::types::{Kind, Mapped, quoted};
+use super::{BEGIN, Postgres, read_failed};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Before this version a range of `ctid` is a look at every row of the table.
@@ -29,7 +29,7 @@ const BLOCKS: &str = "WITH RECURSIVE part (oid) AS ( \
        SELECT $1::int8::oid UNION SELECT i.inhrelid FROM pg_inherits i JOIN part ON i.inhparent = part.oid) \
      SELECT max(pg_relation_size(c.oid)) / current_setting('block_size')::int8, \
        current_setting('block_size')::int8, \
-       bool_and(c.relkind = 'p' OR (c.relkind IN ('r', 'm') AND a.amname = 'heap')) \
+       bool_and(c.relkind = 'p' OR (c.relkind = 'r' AND a.amname = 'heap')) \
      FROM part JOIN pg_class c ON c.oid = part.oid LEFT JOIN pg_am a ON a.oid = c.relam";
 
 /// The connections to one point in time. Cheap to clone.
@@ -46,24 +46,32 @@ struct Shared {
     idle: Mutex<Vec<PgConnection>>,
 }
 
-impl Connections {
-    /// The point in time of `first`.
-    pub async fn of(server: Postgres, mut first: PgConnection) -> Self {
-        let can_split = first.server_version_num().is_some_and(|version| version >= RANGES_SINCE);
-        let exported = sqlx::query_scalar::<_, String>("SELECT pg_export_snapshot()");
-        let snapshot = match exported.fetch_one(&mut first).await {
-            Ok(snapshot) => Some(snapshot),
-            Err(cause) => {
-                tracing::debug!(%cause, "the source does not share its snapshot: one connection reads");
-                None
+/// What others call the snapshot of `connection`; none where the server does not share it.
+pub(super) async fn exported(connection: &mut PgConnection) -> Result<Option<String>> {
+    let exported = sqlx::query_scalar::<_, String>("SELECT pg_export_snapshot()");
+    match exported.fetch_one(&mut *connection).await {
+        Ok(snapshot) => Ok(Some(snapshot)),
+        Err(cause) => {
+            tracing::debug!(%cause, "the source does not share its snapshot: one connection reads");
+            // What failed has ended the transaction, in which nothing was read yet.
+            for statement in ["ROLLBACK", BEGIN] {
+                connection.execute(statement).await.map_err(read_failed)?;
             }
-        };
+            Ok(None)
+        }
+    }
+}
+
+impl Connections {
+    /// The point in time of `first`, with the name under which others may join it.
+    pub fn of(server: Postgres, first: PgConnection, snapshot: Option<String>) -> Self {
+        let can_split = first.server_version_num().is_some_and(|version| version >= RANGES_SINCE);
         let first = Mutex::new(first);
         Self(Arc::new(Shared { server, snapshot, can_split, first, idle: Mutex::default() }))
     }
 
     /// The parts of the table `oid` for `readers`.
-    pub async fn parts(&self, oid: i64, readers: usize) -> Result<Parts> {
+    pub async fn parts(&self, table: &SourceTable, oid: i64, readers: usize) -> Result<Parts> {
         if readers < 2 || !self.0.can_split || self.0.snapshot.is_none() {
             return Ok(Parts::whole());
         }
@@ -76,20 +84,26 @@ impl Connections {
             return Ok(Parts::whole());
         }
         let whole = |number: i64| u64::try_from(number).unwrap_or_default();
-        Ok(by_blocks(&cuts(whole(blocks), whole(block), readers)))
+        let cuts = cuts(whole(blocks), whole(block), readers);
+        if !cuts.is_empty() {
+            // Whoever wants the table for themselves waits from now on, and not between two of ours.
+            let lock = format!("LOCK TABLE {} IN ACCESS SHARE MODE", full_name(table));
+            first.execute(sqlx::AssertSqlSafe(lock)).await.map_err(read_failed)?;
+        }
+        Ok(by_blocks(&cuts))
     }
 
     /// The greatest values of `columns`, as texts that their types read.
-    pub async fn reached(&self, table: &SourceTable, columns: &[String]) -> Result<Option<Vec<String>>> {
-        let listed = |form: fn(String) -> String| {
-            columns.iter().map(|column| form(quoted(column))).collect::<Vec<_>>()
+    pub async fn reached(&self, table: &SourceTable, columns: &[&Mapped]) -> Result<Option<Vec<String>>> {
+        let listed = |form: fn(&Mapped, String) -> String| {
+            columns.iter().map(|column| form(column, quoted(column.field.name()))).collect::<Vec<_>>()
         };
         let statement = format!(
             "SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT 1",
-            listed(|name| format!("{name}::text")).join(", "),
+            listed(|_, name| format!("{name}::text")).join(", "),
             full_name(table),
-            listed(|name| format!("{name} IS NOT NULL")).join(" AND "),
-            listed(|name| format!("{name} DESC")).join(", "),
+            listed(has_an_end).join(" AND "),
+            listed(|_, name| format!("{name} DESC")).join(", "),
         );
         let mut first = self.0.first.lock().await;
         let row = sqlx::query(sqlx::AssertSqlSafe(statement)).fetch_optional(&mut *first).await;
@@ -98,18 +112,25 @@ impl Connections {
         (0..columns.len()).map(value).collect::<Result<Vec<_>>>().map(Some)
     }
 
-    /// A connection that nobody reads from, if the server grants one more.
-    async fn take(&self) -> Option<PgConnection> {
-        if let Some(idle) = self.0.idle.lock().await.pop() {
-            return Some(idle);
-        }
-        match self.joined().await {
-            Ok(connection) => Some(connection),
-            Err(error) => {
-                tracing::debug!(%error, "the source gives no other connection: the first one reads");
-                None
+    /// A connection that nobody reads from and that may read `table` at once, if the server grants one more.
+    async fn take(&self, table: &SourceTable) -> Option<PgConnection> {
+        let idle = self.0.idle.lock().await.pop();
+        let outcome = match idle {
+            Some(idle) => Ok(idle),
+            None => self.joined().await,
+        };
+        let locked = match outcome {
+            Ok(mut connection) => {
+                let lock = format!("LOCK TABLE {} IN ACCESS SHARE MODE NOWAIT", full_name(table));
+                let lock = connection.execute(sqlx::AssertSqlSafe(lock)).await;
+                lock.map(|_| connection).map_err(read_failed)
             }
-        }
+            Err(error) => Err(error),
+        };
+        // The first connection has the lock and needs no other one.
+        locked
+            .inspect_err(|error| tracing::debug!(%error, "no other connection reads: the first one does"))
+            .ok()
     }
 
     /// Another connection to the same point in time.
@@ -148,6 +169,8 @@ pub(super) struct TablePart {
     pub table: SourceTable,
     pub columns: Arc<[Mapped]>,
     pub condition: Option<String>,
+    /// Whether it is the only part: it is read where the point in time was opened.
+    pub is_whole: bool,
     pub parts: Parts,
     pub reading: ReadOptions,
 }
@@ -155,7 +178,11 @@ pub(super) struct TablePart {
 #[async_trait]
 impl TableReader for TablePart {
     async fn read(self: Box<Self>, batches: Sender<RecordBatch>) -> Result<ReadSummary> {
-        match self.connections.take().await {
+        let other = match self.is_whole {
+            true => None,
+            false => self.connections.take(&self.table).await,
+        };
+        match other {
             Some(mut connection) => {
                 // One that stopped in the middle is of no use to others: it is closed.
                 let read = self.read_from(&mut connection, &batches).await?;
@@ -225,6 +252,15 @@ impl TablePart {
             false => format!(" WHERE {conditions}"),
         };
         format!("COPY (SELECT {selected} FROM {}{rows}) TO STDOUT (FORMAT binary)", full_name(&self.table))
+    }
+}
+
+/// The condition that a value can be a bookmark: nothing is behind one that has no end.
+fn has_an_end(column: &Mapped, name: String) -> String {
+    match column.kind {
+        Kind::Date | Kind::Timestamp | Kind::TimestampTz => format!("isfinite({name})"),
+        Kind::Float32 | Kind::Float64 | Kind::Decimal(..) => format!("{name} <> 'NaN'"),
+        _ => format!("{name} IS NOT NULL"),
     }
 }
 
