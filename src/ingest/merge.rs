@@ -14,6 +14,7 @@ use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use deltalake_core::kernel::Add;
 use futures::TryStreamExt;
 
+use super::source::quoted;
 use super::write::{TableWriter, Totals};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::DeltaLog;
@@ -58,10 +59,11 @@ pub(super) struct Merged {
 impl Merge<'_> {
     /// The rows of `there` that nothing takes the place of, as files: one that loses no row is kept as it is.
     pub async fn kept(&self, there: &[Add], keys: &Keys<'_>) -> Result<Merged> {
+        let session = self.session()?;
+        let joins = self.joins(&session, keys)?;
         let mut merged = Merged::default();
         for file in there {
-            let outcome = self.without(file, keys).await;
-            match outcome {
+            match self.without(&session, &joins, file).await {
                 Ok(None) => merged.files.push(file.clone()),
                 Ok(Some(rest)) => {
                     merged.files.extend(rest.iter().cloned());
@@ -87,24 +89,29 @@ impl Merge<'_> {
         Ok(Merged { files: files.clone(), written: files, added: Some(added) })
     }
 
-    /// The rest of `file`, or none when it loses nothing.
-    async fn without(&self, file: &Add, keys: &Keys<'_>) -> Result<Option<Vec<Add>>> {
-        let session = self.session()?;
-        self.register(&session, FILE, self.schema, std::slice::from_ref(file))?;
+    /// What is joined to a file `f`, so that the rows stay which `keys` let stay.
+    fn joins(&self, session: &SessionContext, keys: &Keys<'_>) -> Result<String> {
         let key_schema = Arc::new(self.key_schema()?);
         let mut joins = String::new();
         for (at, taken) in keys.taken.iter().enumerate().filter(|(_, taken)| !taken.is_empty()) {
             let name = format!("{TAKEN}{at}");
-            self.register(&session, &name, &key_schema, taken)?;
+            self.register(session, &name, &key_schema, taken)?;
             joins += &format!(" LEFT ANTI JOIN {name} ON {}", self.on(&name));
         }
         if let Some(present) = keys.present {
-            self.register(&session, PRESENT, &key_schema, present)?;
+            self.register(session, PRESENT, &key_schema, present)?;
             joins += &format!(" LEFT SEMI JOIN {PRESENT} ON {}", self.on(PRESENT));
         }
+        Ok(joins)
+    }
+
+    /// The rest of `file`, or none when it loses nothing.
+    async fn without(&self, session: &SessionContext, joins: &str, file: &Add) -> Result<Option<Vec<Add>>> {
+        session.deregister_table(FILE).map_err(failed)?;
+        self.register(session, FILE, self.schema, std::slice::from_ref(file))?;
         let rows = |columns: &str| format!("SELECT {columns} FROM {FILE} f{joins}");
-        let all = count(&session, &format!("SELECT count(*) FROM {FILE}")).await?;
-        let kept = count(&session, &rows("count(*)")).await?;
+        let all = count(session, &format!("SELECT 1 FROM {FILE}")).await?;
+        let kept = count(session, &rows("1")).await?;
         if all == kept {
             return Ok(None);
         }
@@ -186,18 +193,8 @@ fn session(memory: u64) -> Result<SessionContext> {
     Ok(SessionContext::new_with_config_rt(config, runtime))
 }
 
-async fn count(session: &SessionContext, sql: &str) -> Result<i64> {
-    let batches = session.sql(sql).await.map_err(failed)?.collect().await.map_err(failed)?;
-    let count = batches.first().and_then(|batch| {
-        use arrow::array::AsArray;
-        let column = batch.columns().first()?.as_primitive_opt::<arrow::datatypes::Int64Type>()?;
-        column.iter().next().flatten()
-    });
-    count.ok_or_else(|| Error::internal("a count gave no number"))
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
+async fn count(session: &SessionContext, rows: &str) -> Result<usize> {
+    session.sql(rows).await.map_err(failed)?.count().await.map_err(failed)
 }
 
 fn failed(fault: DataFusionError) -> Error {
@@ -236,7 +233,7 @@ mod tests {
         let session = session(8 << 20).unwrap();
         session.register_table("file", table(0..2_000_000)).unwrap();
         session.register_table("taken", table(1_999_990..4_000_000)).unwrap();
-        let sql = "SELECT count(*) FROM file f LEFT ANTI JOIN taken ON f.k = taken.k";
+        let sql = "SELECT 1 FROM file f LEFT ANTI JOIN taken ON f.k = taken.k";
         assert_eq!(count(&session, sql).await.unwrap(), 1_999_990);
         let plan = session.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
         let told = datafusion::physical_plan::displayable(plan.as_ref()).indent(false).to_string();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use arrow_schema::DataType;
 
 use super::source::{SourceTable, required};
+use crate::config::parse_duration;
 use crate::error::{Error, Result};
 
 /// How a table is brought in.
@@ -84,8 +85,11 @@ impl Mode {
             required(table, column)?;
         }
         growth.refuse_other_overlap(table)?;
-        if matches!(self, Self::Append(growth) if growth.overlap.is_none()) {
-            return self.refuse_missing(table, growth).map(|()| Vec::new());
+        if matches!(self, Self::Append(_)) {
+            growth.refuse_missing(table)?;
+            if growth.overlap.is_none() {
+                return Ok(Vec::new());
+            }
         }
         let key = if growth.key.is_empty() { &table.key } else { &growth.key };
         if key.is_empty() {
@@ -100,25 +104,23 @@ impl Mode {
                 table.name
             )));
         }
-        self.refuse_missing(table, growth)?;
         Ok(key.clone())
-    }
-
-    /// Rows without a bookmark would never be seen again.
-    fn refuse_missing(&self, table: &SourceTable, growth: &Growth) -> Result<()> {
-        let may_miss = |column: &&String| table.optional.contains(*column);
-        match growth.bookmark.iter().find(may_miss) {
-            Some(column) if matches!(self, Self::Append(_)) => Err(Error::invalid_request(format!(
-                "the bookmark `{column}` of `{}` may be NULL, and such rows would be missed: merge them, or declare it \
-                 NOT NULL",
-                table.name
-            ))),
-            _ => Ok(()),
-        }
     }
 }
 
 impl Growth {
+    /// Rows without a bookmark would never be seen again by a mode that does not read them each time.
+    fn refuse_missing(&self, table: &SourceTable) -> Result<()> {
+        match self.bookmark.iter().find(|column| table.optional.contains(*column)) {
+            Some(column) => Err(Error::invalid_request(format!(
+                "the bookmark `{column}` of `{}` may be NULL, and such rows would be missed: merge them, or declare it \
+                 NOT NULL",
+                table.name
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// A time before a number, or a number before a time, is nothing; some sources would take it for no rows at all.
     fn refuse_other_overlap(&self, table: &SourceTable) -> Result<()> {
         let Some(overlap) = self.overlap else { return Ok(()) };
@@ -144,21 +146,12 @@ impl FromStr for Overlap {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("`{text}` is no overlap: write a number, or a time as `30s`, `5m`, `2h` or `1d`");
         if let Ok(units) = text.parse() {
             return Ok(Self::Units(units));
         }
-        let last = text.chars().next_back().ok_or_else(wrong)?;
-        let seconds = match last {
-            's' => 1,
-            'm' => 60,
-            'h' => 3600,
-            'd' => 86_400,
-            _ => return Err(wrong()),
-        };
-        let number: u64 = text.trim_end_matches(last).parse().map_err(|_| wrong())?;
-        number.checked_mul(seconds).map(Duration::from_secs).map(Self::Time).ok_or_else(wrong)
+        parse_duration(text).map(Self::Time).map_err(|_| {
+            format!("`{text}` is no overlap: write a number, or a time as `30s`, `5m`, `2h` or `1d`")
+        })
     }
 }
 

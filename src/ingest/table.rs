@@ -14,7 +14,6 @@ use super::source::{Marked, Selection, Since, Snapshot, SourceTable};
 use super::transfer::{Transferred, transfer};
 use super::write::{TableWriter, Totals};
 use super::{Context, about};
-use crate::catalog::publish::Place;
 use crate::catalog::{Bookmark, TableRecord};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::DeltaLog;
@@ -56,33 +55,24 @@ impl Loading<'_> {
         let schema = log.canonical(&self.table.schema).map_err(|error| about(self.name, error))?;
         let before = place.published().cloned();
         let bookmark = self.bookmark(snapshot, before.as_ref()).await?;
-        let parts = Parts { loading: self, log: &log, schema: &schema, key: &key };
-        let next = match before.as_ref().and_then(|record| Some((record, self.since(record).transpose()?))) {
-            Some((record, since)) => parts.grown(snapshot, record, since?).await?,
-            None => parts.whole(snapshot).await?,
+        let target = Target { loading: self, log: &log, schema: &schema, key: &key };
+        let since = before.as_ref().map(|record| self.since(record)).transpose()?.flatten();
+        let next = match before.as_ref().zip(since) {
+            Some((record, since)) => target.grown(snapshot, record, since).await?,
+            None => target.whole(snapshot).await?,
         };
-        let version = match parts.commit(&next).await {
+        let version = match target.commit(&next).await {
             Ok(version) => version,
             Err(error) => {
                 // Only then is it certain that the log does not name them.
                 if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::InvalidRequest) {
-                    parts.remove(&next.written).await;
+                    target.remove(&next.written).await;
                 }
                 return Err(error);
             }
         };
-        self.publish(place, version, schema.clone(), bookmark).await?;
+        self.context.catalog.publish_version(place, version, schema, bookmark).await?;
         Ok(Loaded { version, totals: next.totals, nulled: next.nulled })
-    }
-
-    async fn publish(
-        &self,
-        place: Place,
-        version: i64,
-        schema: SchemaRef,
-        bookmark: Option<Bookmark>,
-    ) -> Result<()> {
-        self.context.catalog.publish_version(place, version, schema, bookmark).await.map(|_| ())
     }
 
     /// How far the source goes in this snapshot; as far as before when it has no row that says.
@@ -128,15 +118,15 @@ impl Loading<'_> {
     }
 }
 
-/// A table on its way, with what was found out about it.
-struct Parts<'a> {
+/// The table that is written, with what was found out about it.
+struct Target<'a> {
     loading: &'a Loading<'a>,
     log: &'a DeltaLog,
     schema: &'a SchemaRef,
     key: &'a [String],
 }
 
-impl Parts<'_> {
+impl Target<'_> {
     /// All of the source's rows, in the place of all that is there.
     async fn whole(&self, snapshot: &mut dyn Snapshot) -> Result<Next> {
         let selection = Selection { marked: self.alive(), ..Selection::default() };

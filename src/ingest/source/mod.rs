@@ -88,6 +88,11 @@ impl SourceTable {
     }
 }
 
+/// A name as standard SQL reads it back, whatever is in it.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
 /// The column `name` of `table`, which must have it.
 pub(super) fn required<'a>(table: &'a SourceTable, name: &str) -> Result<&'a FieldRef> {
     table

@@ -35,6 +35,14 @@ pub struct Marked {
 
 /// How a source writes what a condition is made of.
 pub(super) trait Spelling {
+    /// The table, with its schema where there is one.
+    fn table(&self, table: &SourceTable) -> String;
+    /// A value as the text that [`value`](Self::value) takes.
+    fn text(&self, name: &str) -> String;
+    /// The condition that a value can be a bookmark.
+    fn is_bookmark(&self, column: &str) -> String {
+        format!("{} IS NOT NULL", self.name(column))
+    }
     /// The column's name.
     fn name(&self, column: &str) -> String;
     /// A value of the column.
@@ -51,6 +59,20 @@ impl Selection {
         let parts = since.into_iter().chain(marked).collect::<Vec<_>>();
         Ok((!parts.is_empty()).then(|| parts.join(" AND ")))
     }
+}
+
+/// The statement that gives the greatest values of `columns` as texts, in one row at most.
+pub(super) fn furthest(table: &SourceTable, columns: &[String], spelling: &dyn Spelling) -> String {
+    let listed = |form: &dyn Fn(&str) -> String, between: &str| {
+        columns.iter().map(|column| form(column)).collect::<Vec<_>>().join(between)
+    };
+    format!(
+        "SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT 1",
+        listed(&|column| spelling.text(&spelling.name(column)), ", "),
+        spelling.table(table),
+        listed(&|column| spelling.is_bookmark(column), " AND "),
+        listed(&|column| format!("{} DESC", spelling.name(column)), ", "),
+    )
 }
 
 impl Since {

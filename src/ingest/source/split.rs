@@ -13,6 +13,14 @@ const PARTS_A_READER: u64 = 4;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Part(pub Option<String>);
 
+impl Part {
+    /// The condition of its rows among those of `condition`; none when both are all rows.
+    pub fn with(&self, condition: Option<&String>) -> Option<String> {
+        let conditions = self.0.iter().chain(condition).map(String::as_str).collect::<Vec<_>>();
+        (!conditions.is_empty()).then(|| conditions.join(" AND "))
+    }
+}
+
 /// Parts that together hold each row once. Readers take one after the other, in order.
 #[derive(Debug, Clone)]
 pub(super) struct Parts(Arc<Mutex<VecDeque<Part>>>);
@@ -64,6 +72,14 @@ mod tests {
             assert!(cuts(blocks, block, readers).is_empty(), "{blocks} {readers}");
         }
         assert_eq!(cuts(u64::MAX, 1, 1 << 20).len(), (1 << 22) - 1);
+    }
+
+    #[test]
+    fn a_part_of_some_rows_is_of_both_conditions() {
+        let (ours, theirs) = ("a".to_owned(), "b".to_owned());
+        assert_eq!(Part(Some(ours.clone())).with(Some(&theirs)).as_deref(), Some("a AND b"));
+        assert_eq!(Part(None).with(Some(&theirs)), Some(theirs));
+        assert_eq!((Part(Some(ours.clone())).with(None), Part(None).with(None)), (Some(ours), None));
     }
 
     #[test]

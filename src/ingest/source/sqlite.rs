@@ -16,9 +16,9 @@ use tokio::sync::Mutex;
 use tokio::sync::mpsc::Sender;
 
 use super::pattern::{Found, choose};
-use super::selection::Spelling;
+use super::selection::{Spelling, furthest};
 use super::sqlite_value::Column;
-use super::{ReadOptions, ReadSummary, Selection, Snapshot, Source, SourceTable, TableReader, Unfit};
+use super::{ReadOptions, ReadSummary, Selection, Snapshot, Source, SourceTable, TableReader, Unfit, quoted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::mode::Overlap;
 
@@ -194,17 +194,7 @@ impl Snapshot for SqliteSnapshot {
     }
 
     async fn reached(&mut self, table: &SourceTable, columns: &[String]) -> Result<Option<Vec<String>>> {
-        let listed = |form: fn(String) -> String| {
-            columns.iter().map(|column| form(quoted(column))).collect::<Vec<_>>()
-        };
-        // As a literal, which says the type of its value.
-        let statement = format!(
-            "SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT 1",
-            listed(|name| format!("quote({name})")).join(", "),
-            quoted(&table.name),
-            listed(|name| format!("{name} IS NOT NULL")).join(" AND "),
-            listed(|name| format!("{name} DESC")).join(", "),
-        );
+        let statement = furthest(table, columns, &Words);
         let mut connection = self.connection.lock().await;
         let row = sqlx::query(AssertSqlSafe(statement)).fetch_optional(&mut *connection).await;
         let Some(row) = row.map_err(read_failed)? else { return Ok(None) };
@@ -242,6 +232,15 @@ struct Words;
 impl Spelling for Words {
     fn name(&self, column: &str) -> String {
         quoted(column)
+    }
+
+    fn table(&self, table: &SourceTable) -> String {
+        quoted(&table.name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        // As a literal, which says the type of its value.
+        format!("quote({name})")
     }
 
     fn value(&self, _column: &str, value: &str) -> Result<String> {
@@ -308,10 +307,6 @@ impl<'a> Reading<'a> {
     fn summary(&self) -> ReadSummary {
         ReadSummary { rows: self.rows, nulled: self.unfit.nulled }
     }
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn read_failed(fault: sqlx::Error) -> Error {

@@ -26,6 +26,14 @@ const SETUP: &str = "CREATE UNLOGGED TABLE account (id int PRIMARY KEY, amount b
     INSERT INTO child SELECT * FROM account WHERE id > 10;
     INSERT INTO parent SELECT * FROM account WHERE id <= 10;";
 
+/// `url` for the user `name`, whose password is `p`.
+fn as_user(url: &str, name: &str) -> String {
+    let mut url = url::Url::parse(url).unwrap();
+    url.set_username(name).unwrap();
+    url.set_password(Some("p")).unwrap();
+    url.into()
+}
+
 fn side_by_side() -> ReadOptions {
     ReadOptions { readers: 3, ..ReadOptions::default() }
 }
@@ -90,10 +98,7 @@ async fn with_one_connection_alone_a_table_is_read_whole() {
         "CREATE ROLE {name} LOGIN PASSWORD 'p' CONNECTION LIMIT 1; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}"
     );
     connection.execute(sqlx::AssertSqlSafe(grant)).await.unwrap();
-    let mut url = url::Url::parse(&url).unwrap();
-    url.set_username(&name).unwrap();
-    url.set_password(Some("p")).unwrap();
-    let source = source::open(url.as_str(), side_by_side()).await.unwrap();
+    let source = source::open(&as_user(&url, &name), side_by_side()).await.unwrap();
     // The first look at the server is over when the server says so.
     let mut snapshot = loop {
         match source.snapshot(&["account".to_owned()]).await {
@@ -127,10 +132,7 @@ async fn without_a_shared_snapshot_one_connection_reads() {
          REVOKE EXECUTE ON FUNCTION pg_export_snapshot() FROM PUBLIC"
     );
     connection.execute(sqlx::AssertSqlSafe(grant)).await.unwrap();
-    let mut url = url::Url::parse(&url).unwrap();
-    url.set_username(&name).unwrap();
-    url.set_password(Some("p")).unwrap();
-    let source = source::open(url.as_str(), side_by_side()).await.unwrap();
+    let source = source::open(&as_user(&url, &name), side_by_side()).await.unwrap();
     let mut snapshot = source.snapshot(&["account".to_owned()]).await.unwrap();
     let account = table(snapshot.as_ref(), "account");
     assert_eq!(snapshot.readers(&account, &Selection::default()).await.unwrap().len(), 1);
@@ -216,16 +218,13 @@ async fn without_a_lock_one_connection_reads_mariadb() {
         connection.execute(statement).await.unwrap();
     }
     let name = format!("r{}", &uuid::Uuid::now_v7().simple().to_string()[12..]);
-    let mut url = url::Url::parse(&url).unwrap();
-    let database = url.path().trim_start_matches('/').to_owned();
+    let database = url.rsplit('/').next().unwrap();
     for statement in
         [format!("CREATE USER {name} IDENTIFIED BY 'p'"), format!("GRANT SELECT ON `{database}`.* TO {name}")]
     {
         connection.execute(sqlx::AssertSqlSafe(statement)).await.unwrap();
     }
-    url.set_username(&name).unwrap();
-    url.set_password(Some("p")).unwrap();
-    let source = source::open(url.as_str(), side_by_side()).await.unwrap();
+    let source = source::open(&as_user(&url, &name), side_by_side()).await.unwrap();
     let mut snapshot = source.snapshot(&["account".to_owned()]).await.unwrap();
     let account = table(snapshot.as_ref(), "account");
     assert_eq!(snapshot.readers(&account, &Selection::default()).await.unwrap().len(), 1);

@@ -22,8 +22,8 @@ use url::Url;
 
 use self::types::{Declared, Mapped};
 use super::pattern::{self, Found};
-use super::selection::Spelling;
-use super::split::{Part, Parts};
+use super::selection::{Spelling, furthest};
+use super::split::Parts;
 use super::{ReadOptions, ReadSummary, Selection, Snapshot, Source, SourceTable, TableReader, Unfit};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::mode::Overlap;
@@ -164,19 +164,8 @@ impl Snapshot for Point {
                 known.name
             )));
         }
-        let listed = |form: fn(String) -> String| {
-            columns.iter().map(|column| form(types::quoted(column))).collect::<Vec<_>>()
-        };
-        let statement = format!(
-            "SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT 1",
-            listed(|name| format!("CAST({name} AS CHAR)")).join(", "),
-            read::full_name(known),
-            listed(|name| format!("{name} IS NOT NULL")).join(" AND "),
-            listed(|name| format!("{name} DESC")).join(", "),
-        );
-        let name = known.name.clone();
-        let row = self.row(&name, statement).await?;
-        let Some(row) = row else { return Ok(None) };
+        let statement = furthest(known, columns, &Words(mapped));
+        let Some(row) = self.row(&known.name, statement).await? else { return Ok(None) };
         let value = |at| read::text(&row, at).map(Option::unwrap_or_default);
         (0..columns.len()).map(value).collect::<Result<Vec<_>>>().map(Some)
     }
@@ -213,6 +202,14 @@ impl Spelling for Words<'_> {
         types::quoted(column)
     }
 
+    fn table(&self, table: &SourceTable) -> String {
+        read::full_name(table)
+    }
+
+    fn text(&self, name: &str) -> String {
+        format!("CAST({name} AS CHAR)")
+    }
+
     fn value(&self, name: &str, value: &str) -> Result<String> {
         let column = column(self.0, name).ok_or_else(|| Error::not_found("column", name))?;
         column.literal(value).ok_or_else(|| {
@@ -235,10 +232,9 @@ impl TableReader for Reader {
         let mut unfit = Unfit::new(&self.table.name, &self.reading);
         let (table, columns) = (&self.table, &self.columns);
         let mut rows = 0_u64;
-        while let Some(Part(part)) = self.parts.take() {
-            let conditions = part.iter().chain(&self.condition).cloned().collect::<Vec<_>>().join(" AND ");
-            let condition = (!conditions.is_empty()).then_some(conditions.as_str());
-            let wanted = read::Wanted { table, columns, condition };
+        while let Some(part) = self.parts.take() {
+            let condition = part.with(self.condition.as_ref());
+            let wanted = read::Wanted { table, columns, condition: condition.as_deref() };
             let read = read::rows(&mut connection, wanted, &self.reading, &mut unfit, &batches).await?;
             rows = rows.saturating_add(read);
             if batches.is_closed() {

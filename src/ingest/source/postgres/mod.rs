@@ -20,11 +20,11 @@ use sqlx::{ConnectOptions, Connection, Executor, Row};
 use url::Url;
 
 use self::read::{Connections, TablePart};
-use self::types::{Declared, Mapped, quoted};
+use self::types::{Declared, Kind, Mapped};
 use super::pattern::{Found, choose};
-use super::selection::Spelling;
+use super::selection::{Spelling, furthest};
 use super::split::Parts;
-use super::{ReadOptions, Selection, Snapshot, Source, SourceTable, TableReader};
+use super::{ReadOptions, Selection, Snapshot, Source, SourceTable, TableReader, quoted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::mode::Overlap;
 
@@ -249,9 +249,11 @@ impl Snapshot for Point {
 
     async fn reached(&mut self, table: &SourceTable, columns: &[String]) -> Result<Option<Vec<String>>> {
         let (known, _) = self.known(table)?;
-        let wanted =
-            columns.iter().map(|name| column(known, name).ok_or_else(|| Error::not_found("column", name)));
-        self.connections.reached(table, &wanted.collect::<Result<Vec<_>>>()?).await
+        let Some(row) = self.connections.row(furthest(table, columns, &Words(known))).await? else {
+            return Ok(None);
+        };
+        let value = |at| row.try_get::<String, _>(at).map_err(read_failed);
+        (0..columns.len()).map(value).collect::<Result<Vec<_>>>().map(Some)
     }
 }
 
@@ -273,6 +275,24 @@ struct Words<'a>(&'a [Mapped]);
 impl Spelling for Words<'_> {
     fn name(&self, column: &str) -> String {
         quoted(column)
+    }
+
+    fn table(&self, table: &SourceTable) -> String {
+        read::full_name(table)
+    }
+
+    fn text(&self, name: &str) -> String {
+        format!("{name}::text")
+    }
+
+    /// Nothing is behind a value that has no end.
+    fn is_bookmark(&self, name: &str) -> String {
+        let quoted = quoted(name);
+        match column(self.0, name).map(|column| &column.kind) {
+            Some(Kind::Date | Kind::Timestamp | Kind::TimestampTz) => format!("isfinite({quoted})"),
+            Some(Kind::Float32 | Kind::Float64 | Kind::Decimal(..)) => format!("{quoted} <> 'NaN'"),
+            _ => format!("{quoted} IS NOT NULL"),
+        }
     }
 
     fn value(&self, name: &str, value: &str) -> Result<String> {

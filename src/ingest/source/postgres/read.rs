@@ -9,15 +9,15 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use futures::TryStreamExt;
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Executor, Row};
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::Sender;
 
 use super::super::split::{Part, Parts, cuts};
-use super::super::{ReadOptions, ReadSummary, SourceTable, TableReader};
+use super::super::{ReadOptions, ReadSummary, SourceTable, TableReader, quoted};
 use super::copy::Decoder;
-use super::types::{Kind, Mapped, quoted};
+use super::types::Mapped;
 use super::{BEGIN, Postgres, read_failed};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -93,23 +93,11 @@ impl Connections {
         Ok(by_blocks(&cuts))
     }
 
-    /// The greatest values of `columns`, as texts that their types read.
-    pub async fn reached(&self, table: &SourceTable, columns: &[&Mapped]) -> Result<Option<Vec<String>>> {
-        let listed = |form: fn(&Mapped, String) -> String| {
-            columns.iter().map(|column| form(column, quoted(column.field.name()))).collect::<Vec<_>>()
-        };
-        let statement = format!(
-            "SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT 1",
-            listed(|_, name| format!("{name}::text")).join(", "),
-            full_name(table),
-            listed(has_an_end).join(" AND "),
-            listed(|_, name| format!("{name} DESC")).join(", "),
-        );
+    /// The first row that `statement` gives.
+    pub async fn row(&self, statement: String) -> Result<Option<PgRow>> {
         let mut first = self.0.first.lock().await;
         let row = sqlx::query(sqlx::AssertSqlSafe(statement)).fetch_optional(&mut *first).await;
-        let Some(row) = row.map_err(read_failed)? else { return Ok(None) };
-        let value = |at| row.try_get::<String, _>(at).map_err(read_failed);
-        (0..columns.len()).map(value).collect::<Result<Vec<_>>>().map(Some)
+        row.map_err(read_failed)
     }
 
     /// A connection that nobody reads from and that may read `table` at once, if the server grants one more.
@@ -243,28 +231,17 @@ impl TablePart {
         Ok(decoder.summary())
     }
 
-    fn statement(&self, Part(part): &Part) -> String {
+    fn statement(&self, part: &Part) -> String {
         let selected =
             self.columns.iter().map(|column| column.select.as_str()).collect::<Vec<_>>().join(", ");
-        let conditions = part.iter().chain(&self.condition).cloned().collect::<Vec<_>>().join(" AND ");
-        let rows = match conditions.is_empty() {
-            true => String::new(),
-            false => format!(" WHERE {conditions}"),
-        };
+        let rows = part.with(self.condition.as_ref()).map(|rows| format!(" WHERE {rows}"));
+        let rows = rows.unwrap_or_default();
         format!("COPY (SELECT {selected} FROM {}{rows}) TO STDOUT (FORMAT binary)", full_name(&self.table))
     }
 }
 
-/// The condition that a value can be a bookmark: nothing is behind one that has no end.
-fn has_an_end(column: &Mapped, name: String) -> String {
-    match column.kind {
-        Kind::Date | Kind::Timestamp | Kind::TimestampTz => format!("isfinite({name})"),
-        Kind::Float32 | Kind::Float64 | Kind::Decimal(..) => format!("{name} <> 'NaN'"),
-        _ => format!("{name} IS NOT NULL"),
-    }
-}
-
-fn full_name(table: &SourceTable) -> String {
+/// The table with its schema.
+pub(super) fn full_name(table: &SourceTable) -> String {
     let schema = table.schema_name.as_deref().unwrap_or("public");
     format!("{}.{}", quoted(schema), quoted(&table.name))
 }

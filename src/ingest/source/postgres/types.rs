@@ -4,6 +4,8 @@
 
 use arrow_schema::{DataType, Field, TimeUnit};
 
+use super::super::quoted;
+
 /// How the bytes of a value are read, and so what the column becomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -144,11 +146,6 @@ fn precision_and_scale(typmod: i32) -> Option<(u8, i8)> {
     let fits = (1..=38).contains(&precision) && (0..=precision).contains(&scale);
     fits.then_some(())?;
     Some((u8::try_from(precision).ok()?, i8::try_from(scale).ok()?))
-}
-
-/// A name as SQL reads it back, whatever is in it.
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 #[cfg(test)]
