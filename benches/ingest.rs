@@ -20,6 +20,7 @@ use lakegate::app::{App, audit_into};
 use lakegate::catalog::publish::Catalog;
 use lakegate::cli::init::lay_out;
 use lakegate::config::Config;
+use lakegate::ingest::drift::OnDrift;
 use lakegate::ingest::mode::Mode;
 use lakegate::ingest::progress::{Progress, Silent};
 use lakegate::ingest::source::{self, ReadOptions};
@@ -212,7 +213,12 @@ async fn bring_in(url: &str) -> (u64, f64) {
     };
     let started = Instant::now();
     let mut source = source::open(url, ReadOptions { readers, ..ReadOptions::default() }).await.unwrap();
-    let job = Job { tables: vec!["lineitem".to_owned()], into: "bench".to_owned(), mode: Mode::Snapshot };
+    let job = Job {
+        tables: vec!["lineitem".to_owned()],
+        into: "bench".to_owned(),
+        mode: Mode::Snapshot,
+        on_drift: OnDrift::Evolve,
+    };
     let progress: Arc<dyn Progress> = Arc::new(Silent);
     let summary = ingest::run(&context, source.as_mut(), &job, &progress).await.unwrap();
     assert!(summary.is_complete(), "{summary:?}");

@@ -7,10 +7,12 @@ pub mod register;
 
 use std::sync::Arc;
 
+use arrow_schema::{DataType, FieldRef, Fields};
 use datafusion::catalog::TableProvider;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{FileFormat, Lake, TableFiles};
+use crate::policy::decision::ColumnShape;
 use crate::policy::model::TableName;
 pub use crate::store::record::{Bookmark, TableRecord};
 use crate::store::record::{Format, State, Versioned};
@@ -44,4 +46,16 @@ fn file_format(format: Format) -> FileFormat {
         Format::Csv => FileFormat::Csv,
         Format::Ndjson => FileFormat::Ndjson,
     }
+}
+
+/// The columns as the policy knows them: names, and the fields of structs.
+pub fn shapes(fields: &Fields) -> Vec<ColumnShape> {
+    let shape = |field: &FieldRef| ColumnShape {
+        name: field.name().clone(),
+        fields: match field.data_type() {
+            DataType::Struct(fields) => shapes(fields),
+            _ => Vec::new(),
+        },
+    };
+    fields.iter().map(shape).collect()
 }

@@ -1,5 +1,6 @@
 //! The one write that makes a version of a table visible.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -7,12 +8,13 @@ use arrow_schema::{Schema, SchemaRef};
 use chrono::Utc;
 use uuid::Uuid;
 
-use super::resolve;
+use super::{resolve, shapes};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::Lake;
 use crate::policy::model::TableName;
+use crate::policy::path::{is_at_or_inside, leaf_paths};
 use crate::store::Store;
-use crate::store::record::{Bookmark, Change, Database, Format, TableRecord, Versioned};
+use crate::store::record::{Bookmark, Change, Database, Format, State, TableRecord, Unreleased, Versioned};
 
 /// The catalog as a writer of tables sees it: what is published, and how to publish more.
 #[derive(Clone)]
@@ -104,6 +106,21 @@ impl Catalog {
         self.store.commit(&self.actor, vec![change]).await
     }
 
+    /// The columns of the table `name` that grants with an exclude list do not cover yet.
+    pub async fn unreleased(&self, name: &TableName) -> Result<BTreeSet<String>> {
+        let state = self.store.load().await?;
+        Ok(state.unreleased.get(name).map(|kept| kept.value.columns.clone()).unwrap_or_default())
+    }
+
+    /// Lets grants with an exclude list cover `columns` of the table `name`, which it got later; without any, all of them.
+    /// Gives those that were released.
+    pub async fn release(&self, name: &TableName, columns: &[String]) -> Result<Vec<String>> {
+        let state = self.store.load().await?;
+        let (released, change) = release(&state, name, columns)?;
+        self.store.commit(&self.actor, change.into_iter().collect()).await?;
+        Ok(released)
+    }
+
     /// All published tables, by name.
     pub async fn tables(&self) -> Result<Vec<TableRecord>> {
         let state = self.store.load().await?;
@@ -115,11 +132,15 @@ impl Catalog {
     /// its first table.
     pub async fn publish(&self, table: TableRecord, expected: Option<i64>) -> Result<i64> {
         let name = table.name.clone();
+        let state = self.store.load().await?;
         let mut changes = Vec::new();
         match expected {
-            Some(_) => changes.push(Change::UpdateTable { value: table, expected }),
+            Some(_) => {
+                changes.extend(unreleased(&state, &table));
+                changes.push(Change::UpdateTable { value: table, expected });
+            }
             None => {
-                if !self.store.load().await?.databases.contains_key(&name.database) {
+                if !state.databases.contains_key(&name.database) {
                     changes.push(Change::CreateDatabase(Database {
                         name: name.database.clone(),
                         comment: None,
@@ -135,6 +156,53 @@ impl Catalog {
             .with_source(error),
             _ => error,
         })
+    }
+}
+
+/// The change that releases `columns` of the table `name`, or all of them, and which those are; no change when there are
+/// none.
+pub fn release(state: &State, name: &TableName, columns: &[String]) -> Result<(Vec<String>, Option<Change>)> {
+    let table = resolve(state, name)?;
+    let known = leaf_paths(&shapes(table.value.schema.fields()));
+    let is_meant =
+        |path: &String| columns.is_empty() || columns.iter().any(|column| is_at_or_inside(path, column));
+    if let Some(column) =
+        columns.iter().find(|column| !known.iter().any(|path| is_at_or_inside(path, column)))
+    {
+        return Err(Error::new(ErrorKind::ColumnNotFound, format!("`{name}` has no column `{column}`")));
+    }
+    let Some(kept) = state.unreleased.get(name) else { return Ok((Vec::new(), None)) };
+    let (released, waiting): (Vec<String>, Vec<String>) =
+        kept.value.columns.iter().cloned().partition(is_meant);
+    let expected = Some(kept.revision);
+    let change = match (released.is_empty(), waiting.is_empty()) {
+        (true, _) => None,
+        (false, true) => Some(Change::DropUnreleased { table: name.clone(), expected }),
+        (false, false) => {
+            let value = Unreleased { table: name.clone(), columns: waiting.into_iter().collect() };
+            Some(Change::UpdateUnreleased { value, expected })
+        }
+    };
+    Ok((released, change))
+}
+
+/// What becomes of the columns that no grant with an exclude list shows yet: those that `table` gets now are among them.
+fn unreleased(state: &State, table: &TableRecord) -> Option<Change> {
+    let before = &state.tables.get(&table.name)?.value;
+    let paths = |table: &TableRecord| leaf_paths(&shapes(table.schema.fields()));
+    let (known, now) = (paths(before), paths(table));
+    let kept = state.unreleased.get(&table.name);
+    let waiting = kept.iter().flat_map(|kept| &kept.value.columns).filter(|path| now.contains(*path));
+    let columns: BTreeSet<String> = now.difference(&known).chain(waiting).cloned().collect();
+    let value = Unreleased { table: table.name.clone(), columns };
+    match kept {
+        Some(kept) if kept.value == value => None,
+        Some(kept) if value.columns.is_empty() => {
+            Some(Change::DropUnreleased { table: value.table, expected: Some(kept.revision) })
+        }
+        Some(kept) => Some(Change::UpdateUnreleased { value, expected: Some(kept.revision) }),
+        None if value.columns.is_empty() => None,
+        None => Some(Change::CreateUnreleased(value)),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::app::audit_into;
 use crate::catalog::publish::Catalog;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::ingest::drift::{Drift, OnDrift};
 use crate::ingest::mode::{Deletes, Growth, Mode, Overlap};
 use crate::ingest::progress::{Bars, Progress, Silent};
 use crate::ingest::source::{self, ReadOptions, Unrepresentable};
@@ -62,6 +63,9 @@ pub struct RunArgs {
     /// The column of the source that marks rows as deleted.
     #[arg(long, value_name = "COLUMN")]
     soft_delete: Option<String>,
+    /// What is done when the source has changed its columns.
+    #[arg(long, value_enum, default_value_t = OnDrift::Evolve)]
+    columns: OnDrift,
     /// What becomes of values that no type of the lake holds, such as infinite dates.
     #[arg(long, value_enum, default_value_t = Unrepresentable::Fail)]
     unrepresentable: Unrepresentable,
@@ -124,7 +128,7 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
     };
     let mut source = source::open(&args.source, options).await?;
     let mode = args.mode()?;
-    let job = Job { tables: args.tables, into: args.into, mode };
+    let job = Job { tables: args.tables, into: args.into, mode, on_drift: args.columns };
     let progress: Arc<dyn Progress> = if args.json { Arc::new(Silent) } else { Arc::new(Bars::new()) };
     let summary = ingest::run(&context, source.as_mut(), &job, &progress).await?;
     context.audit.flush().await;
@@ -184,6 +188,7 @@ pub(super) fn table(summary: &Summary) -> String {
                     if done.nulled > 0 { format!("  {} values nulled", done.nulled) } else { String::new() };
                 let (rows, bytes, seconds) = (done.rows, done.bytes, done.seconds);
                 text += &format!("{name:32} {rows:>13} {bytes:>12} {seconds:>9.2} {version:>8}{nulled}\n");
+                text += &columns(&name, &done.columns);
             }
             (error, _) => {
                 let detail = error.as_ref().map_or("", |failure| failure.detail.as_str());
@@ -195,4 +200,19 @@ pub(super) fn table(summary: &Summary) -> String {
         text += "no table matches\n";
     }
     text
+}
+
+/// What has become of the columns, a line for each kind of change.
+fn columns(table: &str, drift: &Drift) -> String {
+    let line = |what: &str, names: &[String]| match names {
+        [] => String::new(),
+        names => format!("  {what}: {}\n", names.join(", ")),
+    };
+    let release = format!(
+        "new columns, hidden from grants that only exclude some until `lakegate table release {table}`"
+    );
+    line(&release, &drift.added)
+        + &line("of a wider type now", &drift.widened)
+        + &line("not in the source any more, and NULL in new rows", &drift.missing)
+        + &line("gone", &drift.removed)
 }

@@ -42,6 +42,12 @@ enum TableCommand {
         /// DATABASE.TABLE
         table: TableName,
     },
+    /// Let grants that only exclude columns show columns that the table got later; all of them unless some are named.
+    Release {
+        /// DATABASE.TABLE
+        table: TableName,
+        columns: Vec<String>,
+    },
     /// Take a table out of the catalog. Its files stay, and so do the grants on its name.
     Drop {
         /// DATABASE.TABLE
@@ -62,11 +68,24 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
             println!("{table}: {} columns", record.schema.fields().len());
             print_columns(&record);
         }
-        TableCommand::Show { table } => show(&found(&catalog, &table).await?.value),
+        TableCommand::Show { table } => {
+            show(&found(&catalog, &table).await?.value);
+            let waiting = catalog.unreleased(&table).await?;
+            if !waiting.is_empty() {
+                println!("unreleased {}", waiting.into_iter().collect::<Vec<_>>().join(", "));
+            }
+        }
         TableCommand::Drop { table } => {
             let kept = found(&catalog, &table).await?;
             catalog.drop(&table, kept.revision).await?;
             println!("{table} is no longer a table; its files stay at {}", kept.value.location);
+        }
+        TableCommand::Release { table, columns } => {
+            let released = catalog.release(&table, &columns).await?;
+            match released.as_slice() {
+                [] => println!("{table} has no columns that wait to be released"),
+                names => println!("{table}: released {}", names.join(", ")),
+            }
         }
         TableCommand::List => {
             for record in catalog.tables().await? {

@@ -78,6 +78,26 @@ impl Merge<'_> {
         Ok(merged)
     }
 
+    /// All rows of `there` with the types of the table, file by file and each in its order.
+    pub async fn rewritten(&self, there: &[Add]) -> Result<Vec<Add>> {
+        let session = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
+        let mut written = Vec::new();
+        for file in there {
+            let outcome = async {
+                let rows = self.log.reading(self.schema, std::slice::from_ref(file))?;
+                self.write(session.read_table(rows).map_err(failed)?).await
+            };
+            match outcome.await {
+                Ok((files, _)) => written.extend(files),
+                Err(error) => {
+                    self.writer().abandon(&written).await;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(written)
+    }
+
     /// The rows of `new` whose keys are not in `there`, as files of their own.
     pub async fn fresh(&self, new: &[Add], there: &[Add]) -> Result<Merged> {
         let session = self.session()?;
@@ -91,7 +111,7 @@ impl Merge<'_> {
 
     /// What is joined to a file `f`, so that the rows stay which `keys` let stay.
     fn joins(&self, session: &SessionContext, keys: &Keys<'_>) -> Result<String> {
-        let key_schema = Arc::new(self.key_schema()?);
+        let key_schema = self.key_schema()?;
         let mut joins = String::new();
         for (at, taken) in keys.taken.iter().enumerate().filter(|(_, taken)| !taken.is_empty()) {
             let name = format!("{TAKEN}{at}");
@@ -156,9 +176,11 @@ impl Merge<'_> {
         Ok(())
     }
 
-    fn key_schema(&self) -> Result<Schema> {
+    /// The columns of the key alone.
+    pub fn key_schema(&self) -> Result<SchemaRef> {
         let field = |name: &String| self.schema.field_with_name(name).cloned();
-        Ok(Schema::new(self.key.iter().map(field).collect::<Result<Vec<_>, _>>().map_err(Error::internal)?))
+        let fields = self.key.iter().map(field).collect::<Result<Vec<_>, _>>().map_err(Error::internal)?;
+        Ok(Arc::new(Schema::new(fields)))
     }
 
     /// The condition that a row of `f` has the key of one of `other`.

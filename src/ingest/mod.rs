@@ -4,6 +4,7 @@
 //! is killed on the way leaves that version in place, and at most files that nothing refers to.
 
 mod describe;
+pub mod drift;
 mod merge;
 pub mod mode;
 pub mod progress;
@@ -26,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::policy::check::check_database;
 use crate::policy::model::TableName;
+use drift::{Drift, OnDrift};
 use mode::Mode;
 use progress::Progress;
 use source::Source;
@@ -49,6 +51,7 @@ pub struct Job {
     /// The database they become tables of.
     pub into: String,
     pub mode: Mode,
+    pub on_drift: OnDrift,
 }
 
 /// What has become of a job.
@@ -71,6 +74,8 @@ pub struct TableSummary {
     pub version: Option<i64>,
     /// Values that the lake cannot hold and that were asked to become NULL.
     pub nulled: u64,
+    /// What has become of its columns since the version before.
+    pub columns: Drift,
     pub error: Option<Failure>,
 }
 
@@ -111,7 +116,9 @@ pub async fn run(
                 "two tables of the source would become `{name}`: choose one of them"
             )))
         } else {
-            Loading { context, table, name: &name, mode: &job.mode, progress }.run(snapshot.as_mut()).await
+            let Job { mode, on_drift, .. } = job;
+            let loading = Loading { context, table, name: &name, mode, on_drift: *on_drift, progress };
+            loading.run(snapshot.as_mut()).await
         };
         let done = summarize(name, outcome, started);
         context.audit.record(event(context.catalog.actor(), &summary.source, &job.mode, &done)).await;
@@ -142,7 +149,8 @@ fn summarize(table: TableName, outcome: Result<Loaded>, started: Instant) -> Tab
         bytes: totals.bytes,
         seconds,
         version: loaded.as_ref().map(|loaded| loaded.version),
-        nulled: loaded.map_or(0, |loaded| loaded.nulled),
+        nulled: loaded.as_ref().map_or(0, |loaded| loaded.nulled),
+        columns: loaded.map(|loaded| loaded.drift).unwrap_or_default(),
         error,
     }
 }
@@ -156,6 +164,7 @@ fn event(actor: &str, source: &str, mode: &Mode, done: &TableSummary) -> AuditEv
     event.duration_ms = i64::try_from((done.seconds * 1000.0).round() as u128).unwrap_or(i64::MAX);
     event.policy = serde_json::json!({
         "source": source, "mode": mode.to_string(), "version": done.version, "nulled": done.nulled,
+        "columns": done.columns,
     });
     if let Some(failure) = &done.error {
         event.verdict = Verdict::Failed;

@@ -7,6 +7,7 @@ use arrow_schema::SchemaRef;
 use deltalake_core::kernel::Add;
 use serde_json::Value;
 
+use super::drift::{Drift, Evolved, OnDrift, evolve};
 use super::merge::{Keys, Merge, Merged};
 use super::mode::{Deletes, Mode};
 use super::progress::{Progress, Silent};
@@ -22,6 +23,7 @@ use crate::policy::model::TableName;
 /// What one table has come to.
 pub(super) struct Loaded {
     pub version: i64,
+    pub drift: Drift,
     pub totals: Totals,
     pub nulled: u64,
 }
@@ -32,6 +34,7 @@ pub(super) struct Loading<'a> {
     pub table: &'a SourceTable,
     pub name: &'a TableName,
     pub mode: &'a Mode,
+    pub on_drift: OnDrift,
     pub progress: &'a Arc<dyn Progress>,
 }
 
@@ -52,12 +55,17 @@ impl Loading<'_> {
         let key = self.mode.key_of(self.table)?;
         let place = self.context.catalog.place(&self.context.lake, self.name).await?;
         let log = self.context.lake.delta_log(place.location())?;
-        let schema = log.canonical(&self.table.schema).map_err(|error| about(self.name, error))?;
+        let described = log.canonical(&self.table.schema).map_err(|error| about(self.name, error))?;
         let before = place.published().cloned();
+        let Evolved { schema, drift, anew } = match &before {
+            Some(record) => evolve(self.on_drift, self.name, &record.schema, &described)?,
+            None => Evolved::first(described),
+        };
         let bookmark = self.bookmark(snapshot, before.as_ref()).await?;
-        let target = Target { loading: self, log: &log, schema: &schema, key: &key };
-        let since = before.as_ref().map(|record| self.since(record)).transpose()?.flatten();
-        let next = match before.as_ref().zip(since) {
+        let target = Target { loading: self, log: &log, schema: &schema, drift: &drift, key: &key };
+        let known = before.as_ref().filter(|_| !anew);
+        let since = known.map(|record| self.since(record)).transpose()?.flatten();
+        let next = match known.zip(since) {
             Some((record, since)) => target.grown(snapshot, record, since).await?,
             None => target.whole(snapshot).await?,
         };
@@ -72,7 +80,7 @@ impl Loading<'_> {
             }
         };
         self.context.catalog.publish_version(place, version, schema, bookmark).await?;
-        Ok(Loaded { version, totals: next.totals, nulled: next.nulled })
+        Ok(Loaded { version, drift, totals: next.totals, nulled: next.nulled })
     }
 
     /// How far the source goes in this snapshot; as far as before when it has no row that says.
@@ -123,6 +131,7 @@ struct Target<'a> {
     loading: &'a Loading<'a>,
     log: &'a DeltaLog,
     schema: &'a SchemaRef,
+    drift: &'a Drift,
     key: &'a [String],
 }
 
@@ -141,12 +150,14 @@ impl Target<'_> {
 
     /// What is new since then, put to what is there.
     async fn grown(&self, snapshot: &mut dyn Snapshot, before: &TableRecord, since: Since) -> Result<Next> {
-        self.refuse_other_columns(before)?;
         let there = self.log.open(before.version).await?.files()?;
         let selection = Selection { since: Some(since.clone()), marked: self.alive(), columns: Vec::new() };
         let new = self.read(snapshot, &selection, self.schema, self.loading.progress).await?;
         let mut staged = new.files.clone();
-        let outcome = self.put(snapshot, &there, &new, since, &mut staged).await;
+        let outcome = match self.widened(there, &mut staged).await {
+            Ok(there) => self.put(snapshot, &there, &new, since, &mut staged).await,
+            Err(error) => Err(error),
+        };
         let merged = match outcome {
             Ok(merged) => merged,
             Err(error) => {
@@ -163,6 +174,20 @@ impl Target<'_> {
         Ok(Next { files: merged.files, written, totals, nulled: new.read.nulled })
     }
 
+    /// The files that are there, written again when a type is wider now: other readers of Delta would not know.
+    async fn widened(&self, there: Vec<Add>, staged: &mut Vec<Add>) -> Result<Vec<Add>> {
+        if self.drift.widened.is_empty() {
+            return Ok(there);
+        }
+        let there = self.merge().rewritten(&there).await?;
+        staged.extend(there.iter().cloned());
+        Ok(there)
+    }
+
+    fn merge(&self) -> Merge<'_> {
+        Merge { log: self.log, schema: self.schema, key: self.key, memory: self.loading.context.memory }
+    }
+
     /// The files that are there and the new ones, as the mode has them meet. `staged` gets what is written on the way.
     async fn put(
         &self,
@@ -172,8 +197,7 @@ impl Target<'_> {
         since: Since,
         staged: &mut Vec<Add>,
     ) -> Result<Merged> {
-        let merge =
-            Merge { log: self.log, schema: self.schema, key: self.key, memory: self.loading.context.memory };
+        let merge = self.merge();
         let Mode::Merge(_, deletes) = self.loading.mode else {
             let mut merged = match self.key.is_empty() {
                 true => Merged { files: new.files.clone(), ..Merged::default() },
@@ -209,8 +233,7 @@ impl Target<'_> {
         marked: Option<Marked>,
     ) -> Result<Vec<Add>> {
         let selection = Selection { since, marked, columns: self.key.to_vec() };
-        let table = self.loading.table.only(self.key)?;
-        let schema = self.log.canonical(&table.schema)?;
+        let schema = self.merge().key_schema()?;
         let quiet: Arc<dyn Progress> = Arc::new(Silent);
         Ok(self.read(snapshot, &selection, &schema, &quiet).await?.files)
     }
@@ -247,16 +270,6 @@ impl Target<'_> {
     /// Rows that are not marked as deleted.
     fn alive(&self) -> Option<Marked> {
         self.loading.mode.mark().map(|column| Marked { column: column.to_owned(), deleted: false })
-    }
-
-    fn refuse_other_columns(&self, before: &TableRecord) -> Result<()> {
-        if before.schema.fields() == self.schema.fields() {
-            return Ok(());
-        }
-        Err(Error::conflict(format!(
-            "the columns of `{}` are others than in the lake: run it once with `--mode snapshot`",
-            self.loading.name
-        )))
     }
 
     /// The version with these files. Another one that nobody has published may lie in between: it is as if it was not.

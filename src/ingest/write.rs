@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow_schema::SchemaRef;
+use arrow_schema::{FieldRef, SchemaRef};
 use chrono::Utc;
 use deltalake_core::kernel::Add;
 use object_store::buffered::BufWriter;
@@ -197,20 +197,32 @@ impl TableWriter {
         Ok(())
     }
 
-    /// The batch with the types that the table has in Delta: names inside of lists and maps differ between systems.
+    /// The batch with the columns and types that the table has in Delta: names inside of lists and maps differ between
+    /// systems, and a column that the source does not have any more is NULL.
     fn fit(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        if batch.num_columns() != self.schema.fields().len() {
-            return Err(Error::internal("a batch has other columns than its table"));
+        let (given, named) =
+            (batch.schema_ref().fields(), |(one, other): (&FieldRef, &FieldRef)| one.name() == other.name());
+        if given.len() == self.schema.fields().len() && given.iter().zip(self.schema.fields()).all(named) {
+            return self.typed(batch.columns().iter().map(Some), batch.num_rows());
         }
+        if given.iter().any(|field| self.schema.fields().find(field.name()).is_none()) {
+            return Err(Error::internal("a batch has a column that its table has not"));
+        }
+        let columns = self.schema.fields().iter().map(|field| batch.column_by_name(field.name()));
+        self.typed(columns, batch.num_rows())
+    }
+
+    fn typed<'a>(
+        &self,
+        columns: impl Iterator<Item = Option<&'a ArrayRef>>,
+        rows: usize,
+    ) -> Result<RecordBatch> {
         // A value that does not fit is an error, not a NULL.
         let exact = CastOptions { safe: false, ..CastOptions::default() };
-        let columns = batch.columns().iter().zip(self.schema.fields());
-        let columns = columns.map(|(column, field)| {
-            if column.data_type() == field.data_type() {
-                Ok(column.clone())
-            } else {
-                cast_with_options(column, field.data_type(), &exact)
-            }
+        let columns = self.schema.fields().iter().zip(columns).map(|(field, column)| match column {
+            Some(column) if column.data_type() == field.data_type() => Ok(column.clone()),
+            Some(column) => cast_with_options(column, field.data_type(), &exact),
+            None => Ok(new_null_array(field.data_type(), rows)),
         });
         let columns = columns.collect::<Result<Vec<_>, _>>().map_err(Error::internal)?;
         RecordBatch::try_new(self.schema.clone(), columns).map_err(Error::internal)

@@ -37,6 +37,7 @@ struct RuleSet {
     /// The names of the restrictions on tags.
     restricting_tags: BTreeSet<String>,
     tagged: HashMap<String, DatabaseTags>,
+    unreleased: BTreeMap<TableName, BTreeSet<String>>,
     /// The roles that name a principal as a member themselves.
     member_of: HashMap<Principal, Vec<String>>,
 }
@@ -65,6 +66,7 @@ pub struct TableTags<'a> {
 }
 
 static NO_TAGS: Tags = Tags::new();
+static NO_PATHS: BTreeSet<String> = BTreeSet::new();
 
 impl Index {
     /// Indexes `policy`.
@@ -195,6 +197,21 @@ impl Index {
         }
     }
 
+    /// The paths in `table` that grants with an exclude list do not cover yet.
+    pub fn unreleased(&self, table: &TableName) -> &BTreeSet<String> {
+        self.rules.unreleased.get(table).unwrap_or(&NO_PATHS)
+    }
+
+    /// The same of all tables that `target` may be on.
+    pub fn unreleased_in(&self, target: &Target) -> impl Iterator<Item = &String> {
+        let tables = self.rules.unreleased.iter().filter(move |(table, _)| match target {
+            Target::Table(name) => name == *table,
+            Target::Database(database) | Target::AllTables(database) => *database == table.database,
+            Target::Tagged(_) => true,
+        });
+        tables.flat_map(|(_, paths)| paths)
+    }
+
     /// Whether the asker has any grant in force on the database, on something in it, or on tags that it has.
     pub fn touches(&self, database: &str, asker: &Asker) -> bool {
         self.holdings.touch(database, asker) || self.touches_by_tags(database, asker)
@@ -244,8 +261,8 @@ fn ordered(mut grants: Vec<&Grant>) -> Vec<&Grant> {
 
 impl RuleSet {
     fn new(policy: PolicySet) -> Self {
-        let PolicySet { roles, grants: _, filters, restrictions, tags, tagged } = policy;
-        let mut rules = Self { roles, filters, restrictions, tags, ..Self::default() };
+        let PolicySet { roles, grants: _, filters, restrictions, tags, tagged, unreleased } = policy;
+        let mut rules = Self { roles, filters, restrictions, tags, unreleased, ..Self::default() };
         rules.add_restrictions();
         rules.add_tags(tagged);
         for (name, role) in &rules.roles {
@@ -312,6 +329,16 @@ impl<'a> TableTags<'a> {
     /// Of the table itself, with those of its database.
     pub fn of_table(&self) -> &'a Tags {
         self.table
+    }
+
+    /// The paths that have tags of their own, with all their tags.
+    pub fn of_columns(&self) -> impl Iterator<Item = (&'a str, Tags)> {
+        let table = self.table;
+        self.columns.into_iter().flatten().map(|(path, own)| {
+            let mut tags = table.clone();
+            tags.extend(own.clone());
+            (path.as_str(), tags)
+        })
     }
 
     /// What is assigned to the column at `path`, without what it inherits.

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 
 use super::compile::Index;
 use super::decision::{Cell, ColumnDecision, ColumnShape, Decision, Rows, Verdict};
-use super::leaf::{Leaf, is_on_rows, names};
+use super::leaf::{self, Leaf, is_on_rows, names};
 use super::model::{Grant, Permission, TableName, Target};
 use super::principal::{Identity, Principal};
 use super::restriction::{Effect, Restriction};
@@ -46,11 +46,31 @@ pub fn decide(asker: &Asker, table: &TableName, columns: &[ColumnShape], index: 
     // A grant that shows none of the table's columns shows nothing, so its rows must not count either.
     let shown = leaves.iter().filter(|leaf| leaf.hidden_by.is_none());
     let applied: BTreeSet<usize> = shown.flat_map(|leaf| leaf.covering.iter().copied()).collect();
-    if applied.is_empty() {
-        return if describes { describe_only(&describing, columns, &leaves) } else { Decision::not_found() };
+    if applied.is_empty() && !describes {
+        return Decision::not_found();
     }
-
     let tags = rules.tags.of_table();
+    let is_unfit = |rule: &&&Restriction| leaf::lost(rule, table, columns, &rules.tags).is_some();
+    let unfit = restrictions.iter().find(is_unfit);
+    // Administrators have to see what they are to mend.
+    let is_closed = unfit.is_some() && !asker.describes_all;
+    if applied.is_empty() {
+        let decision = describe_only(&describing, columns, &leaves);
+        return if is_closed { Decision { describe: Vec::new(), ..decision } } else { decision };
+    }
+    if let Some(rule) = unfit {
+        let grants =
+            applied.iter().filter_map(|at| selecting.get(*at)).map(|grant| grant.id.clone()).collect();
+        let restrictions = vec![rule.name.clone()];
+        let described = if is_closed { Vec::new() } else { describe_only(&[], columns, &leaves).describe };
+        return Decision {
+            verdict: Verdict::Unfit,
+            grants,
+            restrictions,
+            describe: described,
+            ..Decision::not_found()
+        };
+    }
     let row_rules = row_restrictions(&restrictions, table, tags);
     let rows = visible_rows(applied.iter().filter_map(|at| selecting.get(*at).copied()));
     let view = View { grants: &selecting, rows: &rows };

@@ -40,6 +40,9 @@ pub enum Verdict {
     Select,
     /// It may be listed, not read: a query gets `permission_denied`.
     DescribeOnly,
+    /// A query gets `policy_invalid`, and it is listed for administrators alone: a restriction hides or masks a column that
+    /// it no longer has, and what has come in its place must not be shown.
+    Unfit,
     /// It does not exist for this identity.
     NotFound,
 }
@@ -156,6 +159,7 @@ impl Decision {
         let mut text = match self.verdict {
             Verdict::Select => "select".to_owned(),
             Verdict::DescribeOnly => "describe".to_owned(),
+            Verdict::Unfit => return "unfit".to_owned(),
             Verdict::NotFound => return "none".to_owned(),
         };
         text.push_str(if self.columns_hidden { ";hidden" } else { ";whole" });

@@ -9,6 +9,7 @@ use super::compile::Index;
 use super::decide::Asker;
 use super::grant::GrantSpec;
 use super::model::{Columns, Grant, Target};
+use super::path::is_at_or_inside;
 
 /// Whether `asker` holds a grantable grant that covers all of `wanted`. `implies(narrow, wide)` says whether every
 /// row for which `narrow` is true is one for which `wide` is.
@@ -36,6 +37,7 @@ fn covers(held: &Grant, wanted: &GrantSpec, index: &Index, implies: &dyn Fn(&str
     !matches!(held.on, Target::Tagged(_))
         && wanted.permissions.is_subset(&held.permissions)
         && is_within(columns, &held.columns)
+        && !shows_unreleased(columns, &held.columns, index.unreleased_in(&wanted.on))
         && match (&held.rows, rows) {
             (None, _) => true,
             (Some(wide), Some(narrow)) => implies(narrow, wide),
@@ -59,6 +61,17 @@ fn is_within(narrow: &Columns, wide: &Columns) -> bool {
     }
 }
 
+/// Whether `narrow` names a column that `wide` does not cover as long as nobody has released it.
+fn shows_unreleased<'a>(
+    narrow: &Columns,
+    wide: &Columns,
+    mut unreleased: impl Iterator<Item = &'a String>,
+) -> bool {
+    let (Columns::Include(names), Columns::Exclude(_)) = (narrow, wide) else { return false };
+    let touches = |name: &String, path: &String| is_at_or_inside(name, path) || is_at_or_inside(path, name);
+    unreleased.any(|path| names.iter().any(|name| touches(name, path)))
+}
+
 /// Whether the column and everything inside it is covered.
 fn covers_whole(columns: &Columns, path: &str) -> bool {
     match columns {
@@ -72,8 +85,4 @@ fn covers_whole(columns: &Columns, path: &str) -> bool {
 
 fn any_around(names: &BTreeSet<String>, path: &str) -> bool {
     names.iter().any(|name| is_at_or_inside(path, name))
-}
-
-fn is_at_or_inside(path: &str, outer: &str) -> bool {
-    path.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }

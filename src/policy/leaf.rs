@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use super::compile::{Index, TableTags};
 use super::decision::{AppliedMask, ColumnShape, join};
 use super::model::{Columns, Grant, TableName, Target};
+use super::path::{has_path, is_at_or_inside};
 use super::restriction::{Effect, Mask, Restriction, Scope};
 use super::tag::{TagExpression, Tags};
 
@@ -29,6 +30,8 @@ pub(super) struct Rules<'a> {
     pub grants: &'a [&'a Grant],
     pub restrictions: &'a [&'a Restriction],
     pub tags: TableTags<'a>,
+    /// Paths that exclude lists do not cover.
+    pub unreleased: &'a BTreeSet<String>,
 }
 
 impl<'a> Rules<'a> {
@@ -42,7 +45,9 @@ impl<'a> Rules<'a> {
     }
 
     fn leaf(&self, path: &str, tags: &Tags) -> Leaf<'a> {
-        let covering = self.grants.iter().enumerate().filter(|(_, grant)| covers(grant, path, tags));
+        let is_released = is_released(path, self.unreleased);
+        let covering =
+            self.grants.iter().enumerate().filter(|(_, grant)| covers(grant, path, tags, is_released));
         let covering = covering.map(|(at, _)| at);
         let here = || self.restrictions.iter().filter(|rule| is_on(rule, self.table, path, tags));
         let hiding = here().find(|rule| rule.effect == Effect::Hide);
@@ -55,11 +60,17 @@ impl<'a> Rules<'a> {
 }
 
 /// Whether a grant that may speak of the table covers the part of it at `path`.
-fn covers(grant: &Grant, path: &str, tags: &Tags) -> bool {
+fn covers(grant: &Grant, path: &str, tags: &Tags, is_released: bool) -> bool {
     match &grant.on {
-        Target::Tagged(expression) => expression.matches(tags) && grant.columns.covers(path),
-        Target::Database(_) | Target::AllTables(_) | Target::Table(_) => grant.columns.covers(path),
+        Target::Tagged(expression) => expression.matches(tags) && grant.columns.covers(path, is_released),
+        Target::Database(_) | Target::AllTables(_) | Target::Table(_) => {
+            grant.columns.covers(path, is_released)
+        }
     }
+}
+
+fn is_released(path: &str, unreleased: &BTreeSet<String>) -> bool {
+    !unreleased.iter().any(|outer| is_at_or_inside(path, outer))
 }
 
 /// The mask with the lowest priority. Two of one priority are refused when they are saved; should tags have brought
@@ -98,16 +109,11 @@ pub(super) fn is_on_rows(rule: &Restriction, table: &TableName, tags: &Tags) -> 
     })
 }
 
-/// Whether `path` is `outer` or a field inside it.
-fn is_at_or_inside(path: &str, outer: &str) -> bool {
-    path.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-}
-
 impl Columns {
     /// Whether the column or field at `path` is covered, by its own name or by that of a struct around it. Names are
-    /// compared as they are: `Id` is not `id`. An exclude list covers every column that it does not name, also one
-    /// that the table gets later.
-    pub fn covers(&self, path: &str) -> bool {
+    /// compared as they are: `Id` is not `id`. An exclude list covers every column that it does not name, but for one
+    /// that the table got later and that is not released.
+    pub fn covers(&self, path: &str, is_released: bool) -> bool {
         let named = |names: &BTreeSet<String>| {
             names.contains(path)
                 || (path.contains('.') && names.iter().any(|name| is_at_or_inside(path, name)))
@@ -115,7 +121,7 @@ impl Columns {
         match self {
             Self::All => true,
             Self::Include(names) => named(names),
-            Self::Exclude(names) => !named(names),
+            Self::Exclude(names) => is_released && !named(names),
         }
     }
 }
@@ -166,14 +172,37 @@ pub fn paths_covered(
         Target::Database(_) => false,
     };
     if is_here {
-        let tags = index.tags_of(table);
+        let (tags, unreleased) = (index.tags_of(table), index.unreleased(table));
         each_leaf(columns, "", &tags, tags.of_table(), &mut |path, tags| {
-            if covers(grant, path, tags) {
+            if covers(grant, path, tags, is_released(path, unreleased)) {
                 paths.insert(path.to_owned());
             }
         });
     }
     paths
+}
+
+/// The path of a column of `table` that `rule` hides or masks and that is not among `columns`. What has come in its place
+/// would be shown as it is.
+pub fn lost(
+    rule: &Restriction,
+    table: &TableName,
+    columns: &[ColumnShape],
+    tags: &TableTags<'_>,
+) -> Option<String> {
+    if matches!(rule.effect, Effect::Rows(_)) {
+        return None;
+    }
+    let is_lost = |path: &str| !has_path(columns, path);
+    rule.on.iter().find_map(|scope| match scope {
+        Scope::Column(name, path) => (name == table && is_lost(path)).then(|| path.clone()),
+        Scope::Tagged(expression) => {
+            let mut tagged = tags.of_columns();
+            let lost = tagged.find(|(path, tags)| is_lost(path) && expression.matches(tags));
+            lost.map(|(path, _)| path.to_owned())
+        }
+        Scope::Database(_) | Scope::Table(_) => None,
+    })
 }
 
 /// Whether a restriction on rows speaks of those of `table`.
@@ -249,6 +278,7 @@ impl Index {
         grants: &'a [&'a Grant],
         restrictions: &'a [&'a Restriction],
     ) -> Rules<'a> {
-        Rules { table, grants, restrictions, tags: self.tags_of(table) }
+        let (tags, unreleased) = (self.tags_of(table), self.unreleased(table));
+        Rules { table, grants, restrictions, tags, unreleased }
     }
 }

@@ -15,6 +15,7 @@ mod holdings;
 pub mod leaf;
 pub mod lint;
 pub mod model;
+pub mod path;
 pub mod plan;
 pub mod principal;
 pub mod restriction;

@@ -66,7 +66,8 @@ pub enum Permission {
     CreateTable,
 }
 
-/// Which columns a `select` grant covers. `All` also covers columns that are added later.
+/// Which columns a `select` grant covers. `All` also covers columns that are added later; `Exclude` covers those only when
+/// they are released, for whoever wrote the list did not know them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Columns {
@@ -133,6 +134,8 @@ pub struct PolicySet {
     /// By key.
     pub tags: BTreeMap<String, Tag>,
     pub tagged: BTreeMap<TaggedObject, Tags>,
+    /// The columns that a table got after its first version and that nobody has released since.
+    pub unreleased: BTreeMap<TableName, BTreeSet<String>>,
 }
 
 impl Grant {

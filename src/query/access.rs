@@ -12,12 +12,13 @@ use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
 use serde::Serialize;
 
-use super::authorize::{asker, decide_named, shapes};
+use super::authorize::{asker, decide_named};
 use super::fault;
 use super::parse::Parsed;
 use super::plan::columns_read;
 use super::refuse_too_long;
 use crate::app::{App, Governance};
+use crate::catalog::shapes;
 use crate::error::{Error, Result};
 use crate::policy::decide::Asker;
 use crate::policy::decision::{AppliedMask, Cell, ColumnShape, Decision, Rows, Verdict, by_leaf, walk};
@@ -143,6 +144,7 @@ fn told(name: &TableName, decision: &Decision, rules: Option<Rules>) -> TableAcc
         verdict: match decision.verdict {
             Verdict::Select => "allowed",
             Verdict::DescribeOnly => "describe_only",
+            Verdict::Unfit => "policy_invalid",
             Verdict::NotFound => "not_found",
         },
         columns,

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, FieldRef, Fields, SchemaRef};
 use chrono::Utc;
 
+use super::expression::no_longer_fits;
 use super::parse::{Parsed, no_such_table};
 use crate::app::Governance;
+use crate::catalog::shapes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::decide::{Asker, decide};
 use crate::policy::decision::{ColumnShape, Decision, Verdict};
@@ -173,6 +175,10 @@ fn refuse_unreadable(name: &TableName, decision: &Decision) -> Result<()> {
     match decision.verdict {
         Verdict::Select => Ok(()),
         Verdict::NotFound => Err(no_such_table(&name.to_string())),
+        Verdict::Unfit => {
+            let rule = decision.restrictions.join(", ");
+            Err(no_longer_fits(&name.to_string(), &rule, "it is on a column that the table does not have"))
+        }
         Verdict::DescribeOnly => Err(Error::new(
             ErrorKind::PermissionDenied,
             format!("`{name}` may be described but not read; ask for a `select` grant"),
@@ -219,16 +225,4 @@ pub fn pruned(fields: &Fields, shapes: &[ColumnShape]) -> Vec<FieldRef> {
         }
     };
     shapes.iter().filter_map(field).collect()
-}
-
-/// The columns as the policy knows them: names, and the fields of structs.
-pub fn shapes(fields: &Fields) -> Vec<ColumnShape> {
-    let shape = |field: &FieldRef| ColumnShape {
-        name: field.name().clone(),
-        fields: match field.data_type() {
-            DataType::Struct(fields) => shapes(fields),
-            _ => Vec::new(),
-        },
-    };
-    fields.iter().map(shape).collect()
 }

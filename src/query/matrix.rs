@@ -9,13 +9,14 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::authorize::shapes;
 use super::parse::no_such_table;
 use crate::app::Governance;
+use crate::catalog::shapes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::decide::{Asker, decide};
 use crate::policy::decision::{Cell, ColumnDecision, ColumnShape, Decision, Verdict, by_leaf};
 use crate::policy::model::TableName;
+use crate::policy::path::is_at_or_inside;
 use crate::policy::principal::Principal;
 
 /// What somebody gets of a column. Where several hold, the one that takes more is said.
@@ -126,7 +127,7 @@ impl Matrix {
     fn access(&self, decision: &Decision) -> BTreeMap<String, Sight> {
         let columns = match decision.verdict {
             Verdict::Select => decision.columns.as_slice(),
-            Verdict::DescribeOnly | Verdict::NotFound => &[],
+            Verdict::DescribeOnly | Verdict::Unfit | Verdict::NotFound => &[],
         };
         let of =
             |column: Option<&ColumnDecision>| column.map_or(Sight::None, |column| sight(column, decision));
@@ -143,8 +144,4 @@ fn sight(column: &ColumnDecision, decision: &Decision) -> Sight {
         (None, Cell::Always) if decision.filters_rows() => Sight::Filtered,
         (None, Cell::Always) => Sight::Full,
     }
-}
-
-fn is_at_or_inside(path: &str, outer: &str) -> bool {
-    path.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }

@@ -10,10 +10,11 @@ use arrow_schema::Schema;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
 
-use super::authorize::{Authorized, asker, decide_named, pruned, shapes};
+use super::authorize::{Authorized, asker, decide_named, pruned};
 use super::fault;
 use super::parse::Parsed;
 use crate::app::{App, Governance};
+use crate::catalog::shapes;
 use crate::error::{Error, Result};
 use crate::policy::decision::{ColumnShape, Decision};
 use crate::policy::model::{TableName, is_listing};

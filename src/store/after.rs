@@ -116,6 +116,12 @@ impl State {
             Change::DropView { name, .. } => {
                 self.views.remove(&name);
             }
+            Change::CreateUnreleased(value) | Change::UpdateUnreleased { value, .. } => {
+                put(&mut self.unreleased, value.table.clone(), value);
+            }
+            Change::DropUnreleased { table, .. } => {
+                self.unreleased.remove(&table);
+            }
             _ => {}
         }
     }

@@ -38,7 +38,7 @@ use crate::audit::event::AuditEvent;
 use crate::error::{Error, Result};
 use connect::Dialect;
 use failure::store_failed;
-use record::{Change, State, Tagging, View};
+use record::{Change, State, Tagging, Unreleased, View};
 
 use crate::policy::model::Filter;
 use crate::policy::restriction::Restriction;
@@ -117,8 +117,22 @@ impl Store {
         let taggings = objects::list(&mut transaction).await?;
         let views = objects::list::<View>(&mut transaction).await?.into_values();
         let views = views.map(|view| (view.value.name.clone(), view)).collect();
+        let unreleased = objects::list::<Unreleased>(&mut transaction).await?.into_values();
+        let unreleased = unreleased.map(|kept| (kept.value.table.clone(), kept)).collect();
         transaction.commit().await.map_err(store_failed)?;
-        Ok(State { version, databases, tables, roles, grants, filters, restrictions, tags, taggings, views })
+        Ok(State {
+            version,
+            databases,
+            tables,
+            roles,
+            grants,
+            filters,
+            restrictions,
+            tags,
+            taggings,
+            views,
+            unreleased,
+        })
     }
 
     /// What was changed since version `after`, in order, and the version that this leads to; nothing when that is too
@@ -216,6 +230,11 @@ async fn apply(connection: &mut AnyConnection, change: &Change) -> Result<Applie
         Change::UpdateView { value, expected } => objects::update(connection, value, *expected).await,
         Change::DropView { name, expected } => {
             objects::drop::<View>(connection, &name.to_string(), *expected).await
+        }
+        Change::CreateUnreleased(value) => objects::create(connection, value).await,
+        Change::UpdateUnreleased { value, expected } => objects::update(connection, value, *expected).await,
+        Change::DropUnreleased { table, expected } => {
+            objects::drop::<Unreleased>(connection, &table.to_string(), *expected).await
         }
     }
 }

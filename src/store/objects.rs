@@ -1,4 +1,4 @@
-//! Filters, restrictions, tags, tag assignments and views, each kept as one document under its kind and name.
+//! Filters, restrictions, tags, tag assignments, views and unreleased columns, each kept as one document under its kind and name.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 use super::failure::{store_failed, unreadable};
-use super::record::{Tagging, Versioned, View};
+use super::record::{Tagging, Unreleased, Versioned, View};
 use super::{Applied, check_revision, exists_already};
 use crate::error::{Error, Result};
 use crate::policy::model::Filter;
@@ -89,6 +89,19 @@ impl Object for View {
 
     fn table(&self) -> Option<String> {
         Some(self.name.to_string())
+    }
+}
+
+impl Object for Unreleased {
+    const KIND: &'static str = "unreleased";
+    const ACTIONS: [&'static str; 3] = ["hold_columns", "change_held_columns", "release_columns"];
+
+    fn name(&self) -> String {
+        self.table.to_string()
+    }
+
+    fn table(&self) -> Option<String> {
+        Some(self.table.to_string())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the store keeps, and the changes it takes: plain values, without a database in sight.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -32,6 +32,7 @@ pub struct State {
     pub taggings: BTreeMap<String, Versioned<Tagging>>,
     /// By full name.
     pub views: BTreeMap<TableName, Versioned<View>>,
+    pub unreleased: BTreeMap<TableName, Versioned<Unreleased>>,
 }
 
 /// A value with the revision that a writer must have read to change it.
@@ -86,6 +87,15 @@ pub struct Bookmark {
 pub struct Tagging {
     pub object: TaggedObject,
     pub tags: Tags,
+}
+
+/// The columns that a table got after its first version and that grants with an exclude list do not cover yet. It outlives
+/// the table, as grants do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unreleased {
+    pub table: TableName,
+    /// Paths of columns, and of the innermost fields of structs.
+    pub columns: BTreeSet<String>,
 }
 
 /// A query under a table's name. It runs with the rights of whoever reads it.
@@ -146,6 +156,9 @@ pub enum Change {
     CreateView(View),
     UpdateView { value: View, expected: Option<i64> },
     DropView { name: TableName, expected: Option<i64> },
+    CreateUnreleased(Unreleased),
+    UpdateUnreleased { value: Unreleased, expected: Option<i64> },
+    DropUnreleased { table: TableName, expected: Option<i64> },
 }
 
 impl<T> Versioned<T> {
@@ -185,6 +198,11 @@ impl State {
                 .taggings
                 .values()
                 .map(|tagging| (tagging.value.object.clone(), tagging.value.tags.clone()))
+                .collect(),
+            unreleased: self
+                .unreleased
+                .iter()
+                .map(|(table, kept)| (table.clone(), kept.value.columns.clone()))
                 .collect(),
         }
     }

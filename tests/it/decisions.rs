@@ -30,6 +30,9 @@ struct Cases {
     policy: String,
     table: TableName,
     columns: Vec<String>,
+    /// Those of them that the table got later and that nobody has released.
+    #[serde(default)]
+    unreleased: BTreeSet<String>,
     cases: Vec<Case>,
 }
 
@@ -67,7 +70,8 @@ fn decisions_are_as_the_cases_say() {
         let name = file_name(&path);
         let cases: Cases = serde_saphyr::from_str(&read(&path)).unwrap_or_else(|e| panic!("{name}: {e}"));
         let file = parse(&name, &cases.policy).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let index = Index::new(policy_set(&file));
+        let unreleased = BTreeMap::from([(cases.table.clone(), cases.unreleased.clone())]);
+        let index = Index::new(PolicySet { unreleased, ..policy_set(&file) });
         for case in &cases.cases {
             let answer = answer(&cases, case, &index);
             count += 1;
@@ -234,6 +238,14 @@ fn show(decision: &Decision) -> String {
             assert!(decision.columns.is_empty());
             return format!("describe {}{by}", list(decision.describe.iter().map(show_shape)));
         }
+        Verdict::Unfit => {
+            assert!(decision.columns.is_empty());
+            let described = match decision.describe.as_slice() {
+                [] => String::new(),
+                shapes => format!("; describes {}", list(shapes.iter().map(show_shape))),
+            };
+            return format!("unfit by {}{described}{by}", decision.restrictions.join(" "));
+        }
         Verdict::Select => {}
     }
     let mut text = format!("select {}", list(decision.columns.iter().map(show_column)));
@@ -347,6 +359,7 @@ pub fn policy_set(file: &PolicyFile) -> PolicySet {
             .collect(),
         tags: file.tags.iter().map(|tag| (tag.value.key.clone(), tag.value.clone())).collect(),
         tagged: file.tagged.iter().map(|it| (it.value.object.clone(), it.value.tags.clone())).collect(),
+        unreleased: BTreeMap::new(),
     }
 }
 

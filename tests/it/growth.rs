@@ -1,96 +1,19 @@
 //! Tables that are brought in again by what is new or has changed: the lake has what the source has, each row once, also
 //! when a run ended in the middle.
 
-use std::path::Path;
-
-use lakegate::app::audit_into;
-use lakegate::catalog::publish::Catalog;
 use lakegate::ingest::mode::{Deletes, Growth, Mode};
-use lakegate::ingest::progress::Silent;
-use lakegate::ingest::source::{self, ReadOptions, Unrepresentable};
-use lakegate::ingest::{self, Context, Job, TableSummary};
 use serde_json::{Value, json};
-use sqlx::any::install_default_drivers;
-use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor};
 
-use crate::support::gateway::Gateway;
+use crate::support::house::{House, sources, sqlite};
 use crate::support::mariadb::MariaDbServer;
 use crate::support::postgres::PostgresServer;
 
-/// A source and a lake.
-struct House {
-    gateway: Gateway,
-    url: String,
-    source: AnyConnection,
-    /// Whether values that the lake cannot hold become NULL.
-    lenient: bool,
-}
-
-impl House {
-    async fn with(url: String, setup: &[&str]) -> Self {
-        install_default_drivers();
-        let gateway = Gateway::start()
-            .await
-            .with_policy("grants: [{ to: public, on: \"shop.*\", permissions: [select] }]")
-            .await;
-        let source = AnyConnection::connect(&url).await.unwrap();
-        let mut house = Self { gateway, url, source, lenient: false };
-        for statement in setup {
-            house.does(statement).await;
-        }
-        house
-    }
-
-    /// What happens in the source.
-    async fn does(&mut self, sql: &str) {
-        self.source
-            .execute(AssertSqlSafe(sql.to_owned()))
-            .await
-            .unwrap_or_else(|error| panic!("{sql}: {error}"));
-    }
-
-    async fn run(&self, table: &str, mode: &Mode) -> TableSummary {
-        let app = &self.gateway.app;
-        let context = Context {
-            catalog: Catalog::new(app.store.clone(), "test"),
-            lake: app.lake.clone(),
-            audit: audit_into(&app.store),
-            memory: 16 << 20,
-        };
-        let unrepresentable = if self.lenient { Unrepresentable::Null } else { Unrepresentable::Fail };
-        let options = ReadOptions { unrepresentable, ..ReadOptions::default() };
-        let mut source = source::open(&self.url, options).await.unwrap();
-        let job = Job { tables: vec![table.to_owned()], into: "shop".to_owned(), mode: mode.clone() };
-        let progress: std::sync::Arc<dyn ingest::progress::Progress> = std::sync::Arc::new(Silent);
-        let summary = ingest::run(&context, source.as_mut(), &job, &progress).await.unwrap();
-        app.refresh().await.unwrap();
-        summary.tables[0].clone()
-    }
-
-    async fn runs(&self, table: &str, mode: &Mode) -> u64 {
-        let done = self.run(table, mode).await;
-        assert!(done.error.is_none(), "{done:?}");
-        done.rows
-    }
-
-    async fn refused(&self, table: &str, mode: &Mode) -> String {
-        self.run(table, mode).await.error.unwrap().detail
-    }
-
-    /// The rows of the lake, in order.
-    async fn lake(&self, sql: &str) -> Value {
-        let answer = self.gateway.sql("ana", sql).await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.json()["rows"].clone()
-    }
-
-    async fn items(&self) -> Value {
-        self.lake("SELECT id, name, changed FROM shop.item ORDER BY id").await
-    }
-}
-
 fn growth(bookmark: &str) -> Growth {
     Growth { bookmark: vec![bookmark.to_owned()], ..Growth::default() }
+}
+
+async fn items(house: &House) -> Value {
+    house.lake("SELECT id, name, changed FROM shop.item ORDER BY id").await
 }
 
 fn merge(deletes: Deletes) -> Mode {
@@ -99,21 +22,6 @@ fn merge(deletes: Deletes) -> Mode {
 
 const ITEM: &str =
     "CREATE TABLE item (id bigint PRIMARY KEY NOT NULL, name varchar(40), changed bigint NOT NULL)";
-
-async fn sqlite(folder: &Path) -> String {
-    let file = folder.join("source.db");
-    std::fs::File::create(&file).unwrap();
-    format!("sqlite://{}", file.display())
-}
-
-/// The three kinds of source, each with an empty database.
-async fn sources(folder: &Path) -> [String; 3] {
-    [
-        PostgresServer::shared().await.database().await,
-        MariaDbServer::shared().await.database().await,
-        sqlite(folder).await,
-    ]
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_changed_takes_the_place_of_what_was_there() {
@@ -135,19 +43,19 @@ async fn what_has_changed_takes_the_place_of_what_was_there() {
             [3, null, 2],
             [4, "d", 4]
         ]);
-        assert_eq!(house.items().await, now, "{url}");
+        assert_eq!(items(&house).await, now, "{url}");
         assert_eq!(house.runs("item", &merge(Deletes::Keys)).await, 1);
         let now = json!([[0, "late, of the bookmark itself", 2], [2, name, 3], [3, null, 2], [4, "d", 4]]);
-        assert_eq!(house.items().await, now, "{url}: 1 is gone");
+        assert_eq!(items(&house).await, now, "{url}: 1 is gone");
         house.does("DELETE FROM item").await;
         house.runs("item", &merge(Deletes::Keys)).await;
-        assert_eq!(house.items().await, json!([]), "{url}");
+        assert_eq!(items(&house).await, json!([]), "{url}");
         house.does("INSERT INTO item VALUES (7, 'again', 1)").await;
         house.runs("item", &merge(Deletes::Keys)).await;
-        assert_eq!(house.items().await, json!([]), "{url}: it is before the bookmark, as it always was");
+        assert_eq!(items(&house).await, json!([]), "{url}: it is before the bookmark, as it always was");
         house.does("UPDATE item SET changed = 9").await;
         house.runs("item", &merge(Deletes::Keys)).await;
-        assert_eq!(house.items().await, json!([[7, "again", 9]]), "{url}");
+        assert_eq!(items(&house).await, json!([[7, "again", 9]]), "{url}");
     }
 }
 
@@ -173,14 +81,14 @@ async fn a_mark_takes_rows_away() {
         house.does(&format!("INSERT INTO item VALUES (3, 'unseen', 1, {set})")).await;
         let mode = merge(Deletes::Marked("gone".to_owned()));
         house.runs("item", &mode).await;
-        assert_eq!(house.items().await, json!([[1, "a", 1], [2, "b", 1]]), "{mark}");
+        assert_eq!(items(&house).await, json!([[1, "a", 1], [2, "b", 1]]), "{mark}");
         house.does(&format!("UPDATE item SET gone = {set}, changed = 2 WHERE id = 1")).await;
         house.does("INSERT INTO item (id, name, changed) VALUES (4, 'd', 2)").await;
         house.runs("item", &mode).await;
-        assert_eq!(house.items().await, json!([[2, "b", 1], [4, "d", 2]]), "{mark}");
+        assert_eq!(items(&house).await, json!([[2, "b", 1], [4, "d", 2]]), "{mark}");
         house.does("UPDATE item SET gone = NULL, changed = 3 WHERE id = 1").await;
         house.runs("item", &mode).await;
-        assert_eq!(house.items().await, json!([[1, "a", 3], [2, "b", 1], [4, "d", 2]]), "{mark}: back again");
+        assert_eq!(items(&house).await, json!([[1, "a", 3], [2, "b", 1], [4, "d", 2]]), "{mark}: back again");
     }
 }
 
@@ -195,7 +103,7 @@ async fn new_rows_are_appended_and_late_ones_found() {
         house.does("INSERT INTO item VALUES (6, 'f', 1)").await;
         house.does("UPDATE item SET name = 'changed' WHERE id = 1").await;
         assert_eq!(house.runs("item", &plain).await, 1, "{url}");
-        assert_eq!(house.items().await, json!([[1, "a", 1], [5, "e", 1], [6, "f", 1]]), "{url}");
+        assert_eq!(items(&house).await, json!([[1, "a", 1], [5, "e", 1], [6, "f", 1]]), "{url}");
         house.does("INSERT INTO item VALUES (4, 'late', 1), (7, 'g', 1)").await;
         let overlap = Mode::Append(Growth { overlap: Some("3".parse().unwrap()), ..growth("id") });
         assert_eq!(house.runs("item", &overlap).await, 2, "{url}: 4 and 7, and 5 and 6 not again");
@@ -260,11 +168,11 @@ async fn a_version_that_nobody_published_is_as_if_it_was_not() {
         };
         house.gateway.app.store.commit("test", vec![change]).await.unwrap();
         house.gateway.app.refresh().await.unwrap();
-        assert_eq!(house.items().await, json!([[1, "a", 1], [2, "b", 1]]), "{mode:?}");
+        assert_eq!(items(&house).await, json!([[1, "a", 1], [2, "b", 1]]), "{mode:?}");
         house.does("INSERT INTO item VALUES (4, 'd', 3)").await;
         house.runs("item", &mode).await;
         let two = if matches!(mode, Mode::Append(_)) { json!([2, "b", 1]) } else { json!([2, "B", 2]) };
-        assert_eq!(house.items().await, json!([[1, "a", 1], two, [3, "c", 2], [4, "d", 3]]), "{mode:?}");
+        assert_eq!(items(&house).await, json!([[1, "a", 1], two, [3, "c", 2], [4, "d", 3]]), "{mode:?}");
     }
 }
 
@@ -273,7 +181,7 @@ async fn what_does_not_go_together_is_refused_and_changes_nothing() {
     let url = PostgresServer::shared().await.database().await;
     let setup = "CREATE TABLE item (id bigint PRIMARY KEY, name text, changed bigint NOT NULL, maybe bigint, at timestamp);
         INSERT INTO item VALUES (1, 'a', 1, 1, NULL); CREATE TABLE loose (id bigint, changed bigint NOT NULL); CREATE VIEW v AS SELECT * FROM item";
-    let mut house = House::with(url, &[setup]).await;
+    let house = House::with(url, &[setup]).await;
     let keyed =
         |key: &str| Mode::Merge(Growth { key: vec![key.to_owned()], ..growth("changed") }, Deletes::Stay);
     for (table, mode, told) in [
@@ -314,13 +222,7 @@ async fn what_does_not_go_together_is_refused_and_changes_nothing() {
             .await
             .starts_with("`shop.item` has the bookmark `changed` and not `id`")
     );
-    house.does("ALTER TABLE item ADD COLUMN more int").await;
-    let told = house.refused("item", &merge(Deletes::Stay)).await;
-    assert_eq!(
-        told,
-        "the columns of `shop.item` are others than in the lake: run it once with `--mode snapshot`"
-    );
-    assert_eq!(house.items().await, json!([[1, "a", 1]]));
+    assert_eq!(items(&house).await, json!([[1, "a", 1]]));
 }
 
 /// What looks like a key and tells no rows apart.
@@ -333,7 +235,7 @@ async fn a_key_is_what_the_source_has_one_row_for() {
     house.runs("item", &merge(Deletes::Stay)).await;
     house.does("UPDATE item SET name = 'b', changed = 2").await;
     house.runs("item", &merge(Deletes::Stay)).await;
-    assert_eq!(house.items().await, json!([[1, "b", 2]]), "a column that the index only includes is no key");
+    assert_eq!(items(&house).await, json!([[1, "b", 2]]), "a column that the index only includes is no key");
     house.lenient = true;
     let told = house.refused("day", &merge(Deletes::Stay)).await;
     assert_eq!(told, "the key `d` of `shop.day` would be NULL in the lake, where it tells no rows apart");

@@ -10,6 +10,7 @@ use lakegate::catalog::files;
 use lakegate::catalog::publish::Catalog;
 use lakegate::catalog::register::register;
 use lakegate::error::{Error, ErrorKind, Result};
+use lakegate::ingest::drift::OnDrift;
 use lakegate::ingest::mode::Mode;
 use lakegate::ingest::progress::{Progress, Silent};
 use lakegate::ingest::source::{ReadSummary, Selection, Snapshot, Source, SourceTable, TableReader};
@@ -138,7 +139,12 @@ impl House {
     }
 
     async fn load(&self, tables: Vec<(SourceTable, Vec<RecordBatch>, End)>) -> Summary {
-        let job = Job { tables: vec!["*".to_owned()], into: "sales".to_owned(), mode: Mode::Snapshot };
+        let job = Job {
+            tables: vec!["*".to_owned()],
+            into: "sales".to_owned(),
+            mode: Mode::Snapshot,
+            on_drift: OnDrift::Evolve,
+        };
         let progress: Arc<dyn Progress> = Arc::new(Silent);
         ingest::run(&self.context, &mut Given { tables }, &job, &progress).await.unwrap()
     }

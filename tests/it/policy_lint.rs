@@ -125,6 +125,7 @@ grants:
   - { to: user:bo, on: { tags: { a: x } }, permissions: [select] }
 restrictions: [{ name: r, on: [s.t, s.gone, s.t.nosuch, other], hide: true }]",
         &[
+            "table_closed: `s.t` is closed to everybody that the restriction `r` applies to: it has no column `nosuch` any more, and what came in its place must not be shown; change the restriction or the tags",
             "target_missing: `grant select (id, nosuch) on s.t to user:bo` names what is not there: `s.t` has no column `nosuch`",
             "target_missing: `grant select on other.* to user:bo` names what is not there: there is no database `other`",
             "target_missing: `grant select on s.gone to user:bo` names what is not there: there is no table `s.gone`",

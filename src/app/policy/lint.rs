@@ -6,10 +6,10 @@ use super::pruning::cannot_prune;
 use super::{File, databases, prepare};
 use crate::app::App;
 use crate::app::rules::standing::{Standing, standing};
+use crate::catalog::shapes;
 use crate::error::Result;
 use crate::policy::compile::Index;
 use crate::policy::lint::{self, Finding, Ground};
-use crate::query::authorize::shapes;
 
 /// What is worth a look in the policy as it would be with `files` applied; without any, as it is.
 pub async fn lint(app: &App, files: &[File], prune: bool) -> Result<Vec<Finding>> {

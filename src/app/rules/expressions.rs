@@ -7,13 +7,13 @@ use datafusion::common::DFSchema;
 use datafusion::prelude::{Expr, lit};
 
 use crate::app::App;
+use crate::catalog::shapes;
 use crate::error::{Error, Result};
 use crate::policy::compile::Index;
 use crate::policy::leaf;
 use crate::policy::model::TableName;
 use crate::policy::principal::Identity;
 use crate::policy::restriction::{Effect, Mask, Restriction};
-use crate::query::authorize::shapes;
 use crate::query::expression::{self, Reader};
 use crate::query::mask;
 use crate::store::record::TableRecord;

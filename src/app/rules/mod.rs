@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 
 use self::expressions::Expressions;
 use super::{App, Governance};
+use crate::catalog::shapes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::check::{self, Invalid};
 use crate::policy::compile::Index;
@@ -19,8 +20,8 @@ use crate::policy::decision::ColumnShape;
 use crate::policy::grant::GrantSpec;
 use crate::policy::leaf;
 use crate::policy::model::{Columns, Filter, Grant, TableName, Target};
+use crate::policy::path::has_path;
 use crate::policy::restriction::{Restriction, Scope};
-use crate::query::authorize::shapes;
 use crate::store::record::{Change, State};
 
 /// A change that is refused: which one, the field that is wrong (empty when it is no single one), and why.
@@ -275,15 +276,6 @@ fn may_be_on(scope: &Scope, table: &TableName) -> bool {
         Scope::Table(name) | Scope::Column(name, _) => name == table,
         Scope::Tagged(_) => true,
     }
-}
-
-/// Whether `path` leads to a column or to a field of a struct.
-pub(super) fn has_path(columns: &[ColumnShape], path: &str) -> bool {
-    columns.iter().any(|column| match path.strip_prefix(column.name.as_str()) {
-        Some("") => true,
-        Some(rest) => rest.strip_prefix('.').is_some_and(|rest| has_path(&column.fields, rest)),
-        None => false,
-    })
 }
 
 fn invalid(invalid: Invalid) -> Wrong {

@@ -4,6 +4,7 @@ use super::{Judge, Names, Wrong, invalid};
 use crate::error::{Error, ErrorKind};
 use crate::policy::check;
 use crate::policy::model::{Columns, Target};
+use crate::policy::path::has_path;
 use crate::policy::restriction::Scope;
 use crate::policy::tag::{Tag, TagExpression, TaggedObject};
 use crate::store::record::Tagging;
@@ -117,7 +118,7 @@ impl Judge<'_> {
             return Err(("object", Error::new(ErrorKind::TableNotFound, text)));
         };
         match object {
-            TaggedObject::Column(table, path) if !super::has_path(&schema, path) => {
+            TaggedObject::Column(table, path) if !has_path(&schema, path) => {
                 let text = format!("`{table}` has no column `{path}`");
                 Err(("object", Error::new(ErrorKind::ColumnNotFound, text)))
             }

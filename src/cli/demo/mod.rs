@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crate::app::App;
 use crate::config::{Config, FILE_NAME};
 use crate::error::{Error, Result};
+use crate::ingest::drift::OnDrift;
 use crate::ingest::mode::Mode;
 use crate::ingest::progress::{Bars, Progress};
 use crate::ingest::source::ReadOptions;
@@ -91,7 +92,12 @@ async fn bring_in(dir: &Path, scale: f64, config: &Config) -> Result<()> {
     source::write(&file, scale).await?;
     let url = format!("sqlite://{}", file.display());
     let mut source = ingest::source::open(&url, ReadOptions::default()).await?;
-    let job = Job { tables: vec!["*".to_owned()], into: DATABASE.to_owned(), mode: Mode::Snapshot };
+    let job = Job {
+        tables: vec!["*".to_owned()],
+        into: DATABASE.to_owned(),
+        mode: Mode::Snapshot,
+        on_drift: OnDrift::Evolve,
+    };
     let progress: Arc<dyn Progress> = Arc::new(Bars::new());
     let summary = ingest::run(&context, source.as_mut(), &job, &progress).await?;
     context.audit.flush().await;

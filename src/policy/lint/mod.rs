@@ -3,6 +3,7 @@
 //! Pure, over the rules and the columns of the tables. Who is in a group is known to the issuer of tokens alone: a
 //! group counts as itself here. Whether an expression fits its table is not known here.
 
+mod columns;
 mod grants;
 mod masks;
 mod members;
@@ -47,6 +48,7 @@ pub fn lint(ground: &Ground<'_>) -> Vec<Finding> {
     found.extend(voided::findings(ground, &members));
     found.extend(masks::findings(ground, &members));
     found.extend(names::findings(ground));
+    found.extend(columns::findings(ground));
     found.sort();
     found.dedup();
     found

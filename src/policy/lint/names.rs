@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{Finding, Ground, sentence};
-use crate::policy::decision::ColumnShape;
 use crate::policy::model::{Columns, TableName, Target};
+use crate::policy::path::has_path;
 use crate::policy::restriction::Scope;
 use crate::policy::tag::TaggedObject;
 
@@ -94,12 +94,4 @@ impl Ground<'_> {
 
 fn only(path: &str) -> Columns {
     Columns::Include(BTreeSet::from([path.to_owned()]))
-}
-
-fn has_path(columns: &[ColumnShape], path: &str) -> bool {
-    columns.iter().any(|column| match path.strip_prefix(column.name.as_str()) {
-        Some("") => true,
-        Some(rest) => rest.strip_prefix('.').is_some_and(|rest| has_path(&column.fields, rest)),
-        None => false,
-    })
 }

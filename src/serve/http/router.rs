@@ -45,6 +45,7 @@ pub(super) fn table() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(databases::get_database, databases::replace_database, databases::drop_database))
         .routes(routes!(tables::list_tables))
         .routes(routes!(tables::get_table, tables::update_table, tables::drop_table))
+        .routes(routes!(tables::release_columns))
         .routes(routes!(views::list_views, views::create_view))
         .routes(routes!(views::get_view, views::replace_view, views::drop_view))
         // The policy

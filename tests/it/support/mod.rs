@@ -2,6 +2,7 @@
 
 pub mod deletion_vector;
 pub mod gateway;
+pub mod house;
 pub mod mariadb;
 pub mod pg_client;
 pub mod postgres;

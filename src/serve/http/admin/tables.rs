@@ -18,7 +18,8 @@ use super::super::error::{Problem, ProblemDocument};
 use super::super::extract::{IfMatch, Named, Object, Params, Tagged};
 use super::super::formats::sql_type;
 use super::{Listing, Page};
-use crate::app::App;
+use crate::app::{App, Governance};
+use crate::catalog::publish::release;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::model::TableName;
 use crate::query::listing::{Visible, visible_tables};
@@ -45,6 +46,8 @@ pub(in super::super) struct Administration {
     location: String,
     /// The published version; null for formats without versions.
     version: Option<i64>,
+    /// Columns that the table got later and that grants with an exclude list do not show until they are released.
+    unreleased: Vec<String>,
     updated_at: DateTime<Utc>,
     revision: i64,
 }
@@ -75,7 +78,7 @@ impl ColumnView {
 }
 
 impl TableView {
-    fn of(visible: &Visible<'_>, administers: bool) -> Self {
+    fn of(visible: &Visible<'_>, governance: &Governance, administers: bool) -> Self {
         let TableRecord { name, location, format, version, partition_columns, comment, .. } = visible.record;
         let fields = visible.fields();
         let columns = fields.iter().map(|field| ColumnView::of(field));
@@ -90,6 +93,7 @@ impl TableView {
             administration: administers.then(|| Administration {
                 location: location.clone(),
                 version: *version,
+                unreleased: governance.index.unreleased(name).iter().cloned().collect(),
                 updated_at: visible.record.updated_at,
                 revision: visible.revision,
             }),
@@ -111,7 +115,7 @@ pub(in super::super) async fn list_tables(
     let administers = app.is_administrator(&identity);
     let mut tables: Vec<(String, TableView)> = visible_tables(&governance, &identity, administers)
         .iter()
-        .map(|visible| (visible.record.name.to_string(), TableView::of(visible, administers)))
+        .map(|visible| (visible.record.name.to_string(), TableView::of(visible, &governance, administers)))
         .collect();
     // By the text that pages are cut at, which is not quite the order of the two names.
     tables.sort_by(|(one, _), (other, _)| one.cmp(other));
@@ -139,7 +143,7 @@ pub(in super::super) async fn get_table(
     Ok(Tagged {
         status: StatusCode::OK,
         revision: administers.then_some(visible.revision),
-        value: TableView::of(visible, administers),
+        value: TableView::of(visible, &governance, administers),
     })
 }
 
@@ -169,7 +173,40 @@ pub(in super::super) async fn update_table(
     let tables = visible_tables(&governance, &identity, true);
     let visible =
         tables.iter().find(|visible| visible.record.name == name).ok_or_else(|| no_such_table(&name))?;
-    Ok(Tagged::found(visible.revision, TableView::of(visible, true)))
+    Ok(Tagged::found(visible.revision, TableView::of(visible, &governance, true)))
+}
+
+/// Which columns are released.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct Release {
+    /// All of them when it is left out or empty.
+    #[serde(default)]
+    columns: Vec<String>,
+}
+
+/// The columns that were released.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in super::super) struct Released {
+    released: Vec<String>,
+}
+
+/// Lets grants with an exclude list show columns that the table got later. For administrators.
+#[utoipa::path(post, path = "/v1/tables/{database}/{table}/release", tag = "catalog",
+    params(("database" = String, Path), ("table" = String, Path)), request_body = Release, responses(
+    (status = 200, body = Released),
+    (status = "default", description = "A failure", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(in super::super) async fn release_columns(
+    State(app): State<Arc<App>>,
+    Administrator(identity): Administrator,
+    Named((database, table)): Named<(String, String)>,
+    Object(Release { columns }): Object<Release>,
+) -> Result<Json<Released>, Problem> {
+    let name = TableName::new(database, table);
+    let (released, change) = release(&app.state().state, &name, &columns)?;
+    app.commit(&identity.user, change.into_iter().collect()).await?;
+    Ok(Json(Released { released }))
 }
 
 /// Takes a table out of the catalog; its files stay where they are. For administrators.
