@@ -20,7 +20,6 @@ use lakegate::app::{App, audit_into};
 use lakegate::catalog::publish::Catalog;
 use lakegate::cli::init::lay_out;
 use lakegate::config::Config;
-use lakegate::ingest::drift::OnDrift;
 use lakegate::ingest::mode::Mode;
 use lakegate::ingest::progress::{Progress, Silent};
 use lakegate::ingest::source::{self, ReadOptions};
@@ -210,6 +209,7 @@ async fn bring_in(url: &str) -> (u64, f64) {
         lake: app.lake.clone(),
         audit: audit_into(&app.store),
         memory,
+        door: "bench",
     };
     let started = Instant::now();
     let mut source = source::open(url, ReadOptions { readers, ..ReadOptions::default() }).await.unwrap();
@@ -217,7 +217,7 @@ async fn bring_in(url: &str) -> (u64, f64) {
         tables: vec!["lineitem".to_owned()],
         into: "bench".to_owned(),
         mode: Mode::Snapshot,
-        on_drift: OnDrift::Evolve,
+        ..Job::default()
     };
     let progress: Arc<dyn Progress> = Arc::new(Silent);
     let summary = ingest::run(&context, source.as_mut(), &job, &progress).await.unwrap();

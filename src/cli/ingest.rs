@@ -1,5 +1,9 @@
 //! `lakegate ingest run`: tables of a database become tables of the lake.
 
+mod jobs;
+mod runs;
+mod sources;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,7 +14,7 @@ use crate::catalog::publish::Catalog;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::drift::{Drift, OnDrift};
-use crate::ingest::mode::{Deletes, Growth, Mode, Overlap};
+use crate::ingest::mode::{DeletesName, Growth, Mode, ModeName, Overlap};
 use crate::ingest::progress::{Bars, Progress, Silent};
 use crate::ingest::source::{self, ReadOptions, Unrepresentable};
 use crate::ingest::{self, Context, Job, Summary};
@@ -31,6 +35,15 @@ pub struct Args {
 enum IngestCommand {
     /// Bring tables in once, from one consistent snapshot.
     Run(RunArgs),
+    /// Databases under names, which jobs bring tables in from.
+    #[command(subcommand)]
+    Sources(sources::Command),
+    /// What is brought in again and again.
+    #[command(subcommand)]
+    Jobs(jobs::Command),
+    /// What has become of jobs.
+    #[command(subcommand)]
+    Runs(runs::Command),
 }
 
 /// `lakegate ingest run …`
@@ -45,6 +58,16 @@ pub struct RunArgs {
     /// The database that they become tables of.
     #[arg(long, value_name = "DATABASE")]
     into: String,
+    #[command(flatten)]
+    how: HowArgs,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How tables are brought in, once or by a job.
+#[derive(Debug, Clone, clap::Args)]
+pub struct HowArgs {
     /// How tables are brought in: whole, by what is new, or by what has changed.
     #[arg(long, value_enum, default_value_t = ModeName::Snapshot)]
     mode: ModeName,
@@ -69,66 +92,34 @@ pub struct RunArgs {
     /// What becomes of values that no type of the lake holds, such as infinite dates.
     #[arg(long, value_enum, default_value_t = Unrepresentable::Fail)]
     unrepresentable: Unrepresentable,
-    /// Print the summary as JSON.
-    #[arg(long)]
-    json: bool,
 }
 
-/// How tables are brought in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum ModeName {
-    /// All rows, as a new version.
-    Snapshot,
-    /// The rows behind the bookmark.
-    Append,
-    /// The rows behind the bookmark, each in the place of the one with its key.
-    Merge,
-}
-
-/// How rows that are gone are found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum DeletesName {
-    /// By comparing the keys of the source with those of the lake.
-    Keys,
-}
-
-impl RunArgs {
+impl HowArgs {
     fn mode(&self) -> Result<Mode> {
         let growth = Growth { bookmark: self.bookmark.clone(), overlap: self.overlap, key: self.key.clone() };
-        let deletes = match (&self.soft_delete, self.deletes) {
-            (Some(column), _) => Deletes::Marked(column.clone()),
-            (None, Some(DeletesName::Keys)) => Deletes::Keys,
-            (None, None) => Deletes::Stay,
-        };
-        match self.mode {
-            ModeName::Snapshot if growth == Growth::default() && deletes == Deletes::Stay => {
-                Ok(Mode::Snapshot)
-            }
-            ModeName::Append if deletes == Deletes::Stay => Ok(Mode::Append(growth)),
-            ModeName::Merge => Ok(Mode::Merge(growth, deletes)),
-            ModeName::Append => {
-                Err(Error::invalid_request("rows that are gone are found with `--mode merge` alone"))
-            }
-            ModeName::Snapshot => Err(Error::invalid_request(
-                "a snapshot brings in all rows: a bookmark and a key are for `--mode append` or `--mode merge`",
-            )),
-        }
+        Mode::named(self.mode, growth, self.deletes, self.soft_delete.clone())
     }
 }
 
 /// Runs the subcommand; fails when any table failed, after all others are in.
 pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
-    let IngestCommand::Run(args) = args.command;
+    let args = match args.command {
+        IngestCommand::Run(args) => args,
+        IngestCommand::Sources(command) => return sources::run(command, config).await,
+        IngestCommand::Jobs(command) => return jobs::run(command, config).await,
+        IngestCommand::Runs(command) => return runs::run(command, config).await,
+    };
     let config = Config::load(config.as_deref())?;
     let context = context(&config).await?;
     let options = ReadOptions {
-        unrepresentable: args.unrepresentable,
+        unrepresentable: args.how.unrepresentable,
         readers: config.limits.ingest_readers,
         ..ReadOptions::default()
     };
     let mut source = source::open(&args.source, options).await?;
-    let mode = args.mode()?;
-    let job = Job { tables: args.tables, into: args.into, mode, on_drift: args.columns };
+    let mode = args.how.mode()?;
+    let job =
+        Job { tables: args.tables, into: args.into, mode, on_drift: args.how.columns, ..Job::default() };
     let progress: Arc<dyn Progress> = if args.json { Arc::new(Silent) } else { Arc::new(Bars::new()) };
     let summary = ingest::run(&context, source.as_mut(), &job, &progress).await?;
     context.audit.flush().await;
@@ -150,6 +141,7 @@ pub(super) async fn context(config: &Config) -> Result<Context> {
         lake: Lake::new(&config.lake)?,
         audit,
         memory: config.limits.ingest_memory,
+        door: "cli",
     })
 }
 

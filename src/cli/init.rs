@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::config::FILE_NAME;
 use crate::error::{Error, Result};
 use crate::identity::LocalIssuer;
+use crate::ingest::jobs::seal::Sealer;
 use crate::policy::principal::Principal;
 use crate::store::Store;
 
@@ -27,7 +28,7 @@ pub async fn run(args: Args, _config: Option<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Writes configuration, signing key and lake folder into `dir`; the configuration's path comes back.
+/// Writes configuration, keys and lake folder into `dir`; the configuration's path comes back.
 pub async fn lay_out(dir: &Path, administrators: &[Principal]) -> Result<PathBuf> {
     let file = dir.join(FILE_NAME);
     if file.exists() {
@@ -41,6 +42,7 @@ pub async fn lay_out(dir: &Path, administrators: &[Principal]) -> Result<PathBuf
     } else {
         LocalIssuer::create(&key)?
     };
+    Sealer::create(&dir.join("store-key"))?;
     let store = std::path::absolute(dir.join("lakegate.db")).map_err(|error| failed(dir, &error))?;
     Store::connect(&format!("sqlite://{}", store.display())).await?.migrate().await?;
     let mut text =
@@ -72,6 +74,7 @@ postgres = "127.0.0.1:5433"           # PostgreSQL's protocol, for psql and its 
 
 [store]
 url = "sqlite://lakegate.db"          # or postgres://USER:PASSWORD@HOST/DATABASE
+key_file = "store-key"                # encrypts the passwords of sources; every node needs the same
 
 [lake]
 root = "file://lake"                  # or s3://BUCKET/PREFIX, with AWS_* in the environment

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::config::Config;
 use crate::error::Result;
+use crate::ingest::jobs::worker::Worker;
 use crate::serve::listener::Listener;
 use crate::serve::{flight_sql, http, postgres};
 
@@ -55,7 +56,8 @@ pub async fn listen(app: Arc<App>, ready: impl FnOnce(SocketAddr)) -> Result<()>
     doors.extend(flight.map(|door| flight_sql::serve(Arc::clone(&app), door, until()).boxed()));
     doors.extend(postgres.map(|door| postgres::serve(Arc::clone(&app), door, until()).boxed()));
     let ended = doors.into_iter().map(|door| async { door.await.inspect_err(|_| stop.cancel()) });
-    let outcomes = futures::future::join_all(ended).await;
+    let worker = Worker::new(Arc::clone(&app));
+    let (outcomes, ()) = futures::join!(futures::future::join_all(ended), worker.work(&stop));
     app.audit.flush().await;
     outcomes.into_iter().collect()
 }

@@ -1,7 +1,7 @@
 //! `[store]`: where policy, catalog and audit are kept.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,9 @@ pub struct StoreConfig {
     /// has, before it refuses: seconds or `5m`.
     #[serde(deserialize_with = "value::duration", serialize_with = "value::seconds")]
     pub grace: Duration,
+    /// `store.key_file`, `LAKEGATE__STORE__KEY_FILE`: a file with 32 bytes as base64, which passwords of sources are encrypted
+    /// with; none unless set. Every node needs the same.
+    pub key_file: Option<PathBuf>,
 }
 
 impl StoreConfig {
@@ -43,12 +46,15 @@ impl StoreConfig {
         {
             self.url = format!("sqlite://{}", folder.join(path).display());
         }
+        if let Some(path) = &mut self.key_file {
+            *path = folder.join(&path);
+        }
     }
 }
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { url: "sqlite://lakegate.db".to_owned(), grace: Duration::from_secs(60) }
+        Self { url: "sqlite://lakegate.db".to_owned(), grace: Duration::from_secs(60), key_file: None }
     }
 }
 
@@ -59,6 +65,7 @@ impl fmt::Debug for StoreConfig {
         f.debug_struct("StoreConfig")
             .field("url", &format_args!("{scheme}://…"))
             .field("grace", &self.grace)
+            .field("key_file", &self.key_file)
             .finish()
     }
 }

@@ -7,13 +7,14 @@
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::policy::model::TableName;
 
 /// What is done about columns that are others in the source than in the lake.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
 pub enum OnDrift {
     /// Follow what loses nothing, stop at a narrower type and at what looks like a new name.
     #[default]
@@ -64,7 +65,7 @@ impl Evolved {
 ///
 /// # Errors
 ///
-/// `conflict` when somebody has to say what is meant.
+/// `invalid_request` when somebody has to say what is meant.
 pub(super) fn evolve(
     on_drift: OnDrift,
     table: &TableName,
@@ -133,7 +134,7 @@ impl Change<'_> {
             return Ok(of_type(was));
         }
         let keep = if fits { "`--columns keep` keeps the wider type, " } else { "" };
-        Err(Error::conflict(format!(
+        Err(Error::invalid_request(format!(
             "the column `{}` of `{}` is `{is}` in the source and `{was}` in the lake: {keep}`--columns replace` takes the \
              source's columns and reads all rows again",
             old.name(),
@@ -152,7 +153,7 @@ impl Change<'_> {
             };
             if let Some((old, _)) = gone.iter().find(is_it) {
                 let (old, new) = (old.name(), new.name());
-                return Err(Error::conflict(format!(
+                return Err(Error::invalid_request(format!(
                     "the source of `{}` has `{new}` where `{old}` stood: if it is the same column, `--columns replace` \
                      renames it and reads all rows again, and rules on `{old}` must be changed; if it is another one, \
                      `--columns keep` adds it and keeps `{old}`",

@@ -5,6 +5,7 @@
 
 mod describe;
 pub mod drift;
+pub mod jobs;
 mod merge;
 pub mod mode;
 pub mod progress;
@@ -13,6 +14,7 @@ mod table;
 mod transfer;
 pub mod write;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -41,10 +43,12 @@ pub struct Context {
     pub audit: AuditSink,
     /// What the batches and files of one ingestion may hold in memory, in bytes.
     pub memory: u64,
+    /// What it was started through, for the audit log: `cli`, `job`.
+    pub door: &'static str,
 }
 
 /// What is to be brought in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Job {
     /// Names, or patterns with `*`.
     pub tables: Vec<String>,
@@ -52,6 +56,8 @@ pub struct Job {
     pub into: String,
     pub mode: Mode,
     pub on_drift: OnDrift,
+    /// These of them alone, as the lake names them; all when empty.
+    pub only: BTreeSet<TableName>,
 }
 
 /// What has become of a job.
@@ -108,6 +114,9 @@ pub async fn run(
     let mut summary = Summary { source: source.redacted_url(), tables: Vec::new() };
     for table in &found {
         let name = TableName::new(&job.into, &table.name);
+        if !job.only.is_empty() && !job.only.contains(&name) {
+            continue;
+        }
         progress.started(&name, table.estimate);
         let started = Instant::now();
         let doubled = summary.tables.iter().any(|done| done.table == name);
@@ -121,7 +130,7 @@ pub async fn run(
             loading.run(snapshot.as_mut()).await
         };
         let done = summarize(name, outcome, started);
-        context.audit.record(event(context.catalog.actor(), &summary.source, &job.mode, &done)).await;
+        context.audit.record(event(context, &summary.source, &job.mode, &done)).await;
         progress.finished(&done);
         summary.tables.push(done);
     }
@@ -155,9 +164,9 @@ fn summarize(table: TableName, outcome: Result<Loaded>, started: Instant) -> Tab
     }
 }
 
-fn event(actor: &str, source: &str, mode: &Mode, done: &TableSummary) -> AuditEvent {
-    let mut event = AuditEvent::new(Uuid::now_v7(), actor, "ingest");
-    event.door = Some("cli".to_owned());
+fn event(context: &Context, source: &str, mode: &Mode, done: &TableSummary) -> AuditEvent {
+    let mut event = AuditEvent::new(Uuid::now_v7(), context.catalog.actor(), "ingest");
+    event.door = Some(context.door.to_owned());
     event.tables = vec![done.table.to_string()];
     event.rows = i64::try_from(done.rows).unwrap_or(i64::MAX);
     event.bytes = i64::try_from(done.bytes).unwrap_or(i64::MAX);

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use arrow_schema::DataType;
+use serde::{Deserialize, Serialize};
 
 use super::source::{SourceTable, required};
 use crate::config::parse_duration;
@@ -33,8 +34,9 @@ pub struct Growth {
     pub key: Vec<String>,
 }
 
-/// A step back from a bookmark.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A step back from a bookmark. Written as a number, or as a time: `100`, `5m`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Overlap {
     /// Of a column with times.
     Time(Duration),
@@ -54,7 +56,64 @@ pub enum Deletes {
     Marked(String),
 }
 
+/// How tables are brought in, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum ModeName {
+    /// All rows, as a new version.
+    #[default]
+    Snapshot,
+    /// The rows behind the bookmark.
+    Append,
+    /// The rows behind the bookmark, each in the place of the one with its key.
+    Merge,
+}
+
+/// How rows that are gone are found, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum DeletesName {
+    /// By comparing the keys of the source with those of the lake.
+    Keys,
+}
+
 impl Mode {
+    /// The mode that is called `name`.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_request` for what another mode does.
+    pub fn named(
+        name: ModeName,
+        growth: Growth,
+        deletes: Option<DeletesName>,
+        soft_delete: Option<String>,
+    ) -> Result<Self> {
+        let deletes = match (soft_delete, deletes) {
+            (Some(_), Some(_)) => {
+                return Err(Error::invalid_request(
+                    "rows that are gone are found by a mark or by their keys, not by both",
+                ));
+            }
+            (Some(column), None) => Deletes::Marked(column),
+            (None, Some(DeletesName::Keys)) => Deletes::Keys,
+            (None, None) => Deletes::Stay,
+        };
+        match name {
+            ModeName::Snapshot if growth == Growth::default() && deletes == Deletes::Stay => {
+                Ok(Self::Snapshot)
+            }
+            ModeName::Append if deletes == Deletes::Stay => Ok(Self::Append(growth)),
+            ModeName::Merge => Ok(Self::Merge(growth, deletes)),
+            ModeName::Append => {
+                Err(Error::invalid_request("rows that are gone are found with the mode `merge` alone"))
+            }
+            ModeName::Snapshot => Err(Error::invalid_request(
+                "a snapshot brings in all rows: a bookmark and a key are for the modes `append` and `merge`",
+            )),
+        }
+    }
+
     /// How to tell what is new, of a mode that does.
     pub fn growth(&self) -> Option<&Growth> {
         match self {
@@ -152,6 +211,23 @@ impl FromStr for Overlap {
         parse_duration(text).map(Self::Time).map_err(|_| {
             format!("`{text}` is no overlap: write a number, or a time as `30s`, `5m`, `2h` or `1d`")
         })
+    }
+}
+
+impl TryFrom<String> for Overlap {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Overlap> for String {
+    fn from(overlap: Overlap) -> Self {
+        match overlap {
+            Overlap::Units(units) => units.to_string(),
+            Overlap::Time(time) => format!("{}s", time.as_secs()),
+        }
     }
 }
 

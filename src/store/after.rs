@@ -122,6 +122,18 @@ impl State {
             Change::DropUnreleased { table, .. } => {
                 self.unreleased.remove(&table);
             }
+            Change::CreateSource(value) | Change::UpdateSource { value, .. } => {
+                put(&mut self.sources, value.name.clone(), value);
+            }
+            Change::DropSource { name, .. } => {
+                self.sources.remove(&name);
+            }
+            Change::CreateIngestJob(value) | Change::UpdateIngestJob { value, .. } => {
+                put(&mut self.ingest_jobs, value.name.clone(), value);
+            }
+            Change::DropIngestJob { name, .. } => {
+                self.ingest_jobs.remove(&name);
+            }
             _ => {}
         }
     }
@@ -144,6 +156,12 @@ impl Change {
                 | Self::CreateView(_)
                 | Self::UpdateView { .. }
                 | Self::DropView { .. }
+                | Self::CreateSource(_)
+                | Self::UpdateSource { .. }
+                | Self::DropSource { .. }
+                | Self::CreateIngestJob(_)
+                | Self::UpdateIngestJob { .. }
+                | Self::DropIngestJob { .. }
         )
     }
 }

@@ -18,6 +18,7 @@ mod grants;
 mod objects;
 pub mod record;
 mod roles;
+pub mod runs;
 mod secrets;
 mod tables;
 mod version;
@@ -38,7 +39,7 @@ use crate::audit::event::AuditEvent;
 use crate::error::{Error, Result};
 use connect::Dialect;
 use failure::store_failed;
-use record::{Change, State, Tagging, Unreleased, View};
+use record::{Change, IngestJob, SourceRecord, State, Tagging, Unreleased, View};
 
 use crate::policy::model::Filter;
 use crate::policy::restriction::Restriction;
@@ -119,6 +120,8 @@ impl Store {
         let views = views.map(|view| (view.value.name.clone(), view)).collect();
         let unreleased = objects::list::<Unreleased>(&mut transaction).await?.into_values();
         let unreleased = unreleased.map(|kept| (kept.value.table.clone(), kept)).collect();
+        let sources = objects::list(&mut transaction).await?;
+        let ingest_jobs = objects::list(&mut transaction).await?;
         transaction.commit().await.map_err(store_failed)?;
         Ok(State {
             version,
@@ -132,6 +135,8 @@ impl Store {
             taggings,
             views,
             unreleased,
+            sources,
+            ingest_jobs,
         })
     }
 
@@ -235,6 +240,16 @@ async fn apply(connection: &mut AnyConnection, change: &Change) -> Result<Applie
         Change::UpdateUnreleased { value, expected } => objects::update(connection, value, *expected).await,
         Change::DropUnreleased { table, expected } => {
             objects::drop::<Unreleased>(connection, &table.to_string(), *expected).await
+        }
+        Change::CreateSource(value) => objects::create(connection, value).await,
+        Change::UpdateSource { value, expected } => objects::update(connection, value, *expected).await,
+        Change::DropSource { name, expected } => {
+            objects::drop::<SourceRecord>(connection, name, *expected).await
+        }
+        Change::CreateIngestJob(value) => objects::create(connection, value).await,
+        Change::UpdateIngestJob { value, expected } => objects::update(connection, value, *expected).await,
+        Change::DropIngestJob { name, expected } => {
+            objects::drop::<IngestJob>(connection, name, *expected).await
         }
     }
 }

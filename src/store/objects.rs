@@ -1,4 +1,4 @@
-//! Filters, restrictions, tags, tag assignments, views and unreleased columns, each kept as one document under its kind and name.
+//! Filters, restrictions, tags, tag assignments, views, unreleased columns, sources and jobs, each kept as one document under its kind and name.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 use super::failure::{store_failed, unreadable};
-use super::record::{Tagging, Unreleased, Versioned, View};
+use super::record::{IngestJob, SourceRecord, Tagging, Unreleased, Versioned, View};
 use super::{Applied, check_revision, exists_already};
 use crate::error::{Error, Result};
 use crate::policy::model::Filter;
@@ -28,6 +28,11 @@ pub(super) trait Object: Serialize + DeserializeOwned {
     /// The table it is about, as the audit log finds it.
     fn table(&self) -> Option<String> {
         None
+    }
+
+    /// What the audit log says of it.
+    fn shown(&self) -> Value {
+        json!(self)
     }
 }
 
@@ -105,6 +110,29 @@ impl Object for Unreleased {
     }
 }
 
+impl Object for SourceRecord {
+    const KIND: &'static str = "source";
+    const ACTIONS: [&'static str; 3] = ["create_source", "update_source", "drop_source"];
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    /// The log is read by more people than may use the source.
+    fn shown(&self) -> Value {
+        json!({ "name": self.name, "url": self.shown, "comment": self.comment })
+    }
+}
+
+impl Object for IngestJob {
+    const KIND: &'static str = "ingest job";
+    const ACTIONS: [&'static str; 3] = ["create_ingest_job", "update_ingest_job", "drop_ingest_job"];
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+}
+
 pub(super) async fn list<T: Object>(
     connection: &mut AnyConnection,
 ) -> Result<BTreeMap<String, Versioned<T>>> {
@@ -128,7 +156,7 @@ pub(super) async fn create<T: Object>(connection: &mut AnyConnection, value: &T)
         .await
         .map_err(store_failed)?;
     let [action, ..] = T::ACTIONS;
-    Ok(applied(action, value, Value::Null, json!(value)))
+    Ok(applied(action, value, Value::Null, value.shown()))
 }
 
 pub(super) async fn update<T: Object>(
@@ -148,7 +176,7 @@ pub(super) async fn update<T: Object>(
     .await
     .map_err(store_failed)?;
     let [_, action, _] = T::ACTIONS;
-    Ok(applied(action, value, json!(before.value), json!(value)))
+    Ok(applied(action, value, before.value.shown(), value.shown()))
 }
 
 pub(super) async fn drop<T: Object>(
@@ -165,7 +193,7 @@ pub(super) async fn drop<T: Object>(
         .await
         .map_err(store_failed)?;
     let [.., action] = T::ACTIONS;
-    Ok(applied(action, &before.value, json!(before.value), Value::Null))
+    Ok(applied(action, &before.value, before.value.shown(), Value::Null))
 }
 
 fn applied<T: Object>(action: &'static str, value: &T, before: Value, after: Value) -> Applied {

@@ -33,6 +33,8 @@ pub struct State {
     /// By full name.
     pub views: BTreeMap<TableName, Versioned<View>>,
     pub unreleased: BTreeMap<TableName, Versioned<Unreleased>>,
+    pub sources: BTreeMap<String, Versioned<SourceRecord>>,
+    pub ingest_jobs: BTreeMap<String, Versioned<IngestJob>>,
 }
 
 /// A value with the revision that a writer must have read to change it.
@@ -98,6 +100,37 @@ pub struct Unreleased {
     pub columns: BTreeSet<String>,
 }
 
+/// A database that tables are brought in from, under a name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceRecord {
+    pub name: String,
+    /// Where it is, as it may be shown: without its password.
+    pub shown: String,
+    pub address: Address,
+    #[serde(default)]
+    pub comment: Option<String>,
+}
+
+/// How the URL of a source is kept.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Address {
+    /// As it is: there is no secret in it.
+    Plain(String),
+    /// Encrypted, as base64.
+    Sealed(String),
+}
+
+/// What is brought in from a source again and again. What it says is known where it is run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IngestJob {
+    pub name: String,
+    pub source: String,
+    pub definition: serde_json::Value,
+    /// Runs of its schedule are due behind this.
+    pub since: DateTime<Utc>,
+}
+
 /// A query under a table's name. It runs with the rights of whoever reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
@@ -159,6 +192,22 @@ pub enum Change {
     CreateUnreleased(Unreleased),
     UpdateUnreleased { value: Unreleased, expected: Option<i64> },
     DropUnreleased { table: TableName, expected: Option<i64> },
+    CreateSource(SourceRecord),
+    UpdateSource { value: SourceRecord, expected: Option<i64> },
+    DropSource { name: String, expected: Option<i64> },
+    CreateIngestJob(IngestJob),
+    UpdateIngestJob { value: IngestJob, expected: Option<i64> },
+    DropIngestJob { name: String, expected: Option<i64> },
+}
+
+/// A sealed URL is no secret, and yet nobody needs to see it.
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plain(_) => "Plain(…)",
+            Self::Sealed(_) => "Sealed(…)",
+        })
+    }
 }
 
 impl<T> Versioned<T> {

@@ -12,7 +12,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("results", &["query", "lake", "policy", "app"]),
     ("identity", &["store", "policy"]),
     ("query", &["policy", "catalog", "lake", "audit", "store", "app"]),
-    ("ingest", &["catalog", "lake", "audit", "policy", "app"]),
+    ("ingest", &["catalog", "lake", "audit", "policy", "store", "app"]),
     ("catalog", &["store", "lake", "policy"]),
     ("store", &["policy", "audit"]),
     ("audit", &[]),

@@ -10,7 +10,6 @@ use lakegate::catalog::files;
 use lakegate::catalog::publish::Catalog;
 use lakegate::catalog::register::register;
 use lakegate::error::{Error, ErrorKind, Result};
-use lakegate::ingest::drift::OnDrift;
 use lakegate::ingest::mode::Mode;
 use lakegate::ingest::progress::{Progress, Silent};
 use lakegate::ingest::source::{ReadSummary, Selection, Snapshot, Source, SourceTable, TableReader};
@@ -135,7 +134,7 @@ impl House {
             Box::pin(async move { sink.record(&events).await })
         });
         let catalog = Catalog::new(store.clone(), "cli");
-        Self { folder, context: Context { catalog, lake, audit, memory: 64 << 20 }, store }
+        Self { folder, context: Context { catalog, lake, audit, door: "test", memory: 64 << 20 }, store }
     }
 
     async fn load(&self, tables: Vec<(SourceTable, Vec<RecordBatch>, End)>) -> Summary {
@@ -143,7 +142,7 @@ impl House {
             tables: vec!["*".to_owned()],
             into: "sales".to_owned(),
             mode: Mode::Snapshot,
-            on_drift: OnDrift::Evolve,
+            ..Job::default()
         };
         let progress: Arc<dyn Progress> = Arc::new(Silent);
         ingest::run(&self.context, &mut Given { tables }, &job, &progress).await.unwrap()

@@ -31,6 +31,7 @@ mod growth;
 mod identity;
 mod impact;
 mod ingest;
+mod jobs;
 mod lake;
 mod leakproof;
 mod leaks;

@@ -498,10 +498,11 @@ restrictions: [{ name: x, on: shop.items, rows: "id > 0" }]
 "#;
 
 /// The address of something that exists, so that no answer hides behind a `not_found`.
-fn address(path: &str, grant: &str) -> String {
+fn address(path: &str, grant: &str, run: &str) -> String {
     let path = path.replace("{database}", "shop").replace("{table}", "items").replace("{role}", "r");
     let path = path.replace("{id}", grant).replace("{view}", "v").replace("{filter}", "f");
     let path = path.replace("{restriction}", "x").replace("{tag}", "k").replace("{object}", "shop.items");
+    let path = path.replace("{source}", "src").replace("{job}", "j").replace("{run}", run);
     assert!(!path.contains('{'), "{path} has a parameter that this test does not know: give it a value");
     path
 }
@@ -511,6 +512,14 @@ async fn only_administrators_administer() {
     let gateway = gateway().await.with_policy(ONE_OF_EACH).await;
     let view = json!({ "name": "shop.v", "sql": "SELECT id FROM shop.items" });
     assert_eq!(gateway.post("admin", "/v1/views", &view).await.status, 201);
+    let source = json!({ "name": "src", "url": "sqlite://nowhere.db" });
+    assert_eq!(gateway.post("admin", "/v1/sources", &source).await.status, 201);
+    let job = json!({ "name": "j", "source": "src", "tables": ["*"], "into": "shop" });
+    assert_eq!(gateway.post("admin", "/v1/ingest/jobs", &job).await.status, 201);
+    let run = gateway.post("admin", "/v1/ingest/jobs/j/run", &json!({})).await.json()["run"].clone();
+    let run = run.as_str().unwrap().to_owned();
+    let cancelled = gateway.post("admin", &format!("/v1/ingest/runs/{run}/cancel"), &json!({})).await;
+    assert_eq!(cancelled.status, 200);
     let grant = json!({ "to": "user:eve", "on": "shop.items", "permissions": ["select"] });
     let grant = gateway.post("admin", "/v1/grants", &grant).await.json()["id"].as_str().unwrap().to_owned();
     let version = gateway.app.store.policy_version().await.unwrap();
@@ -524,7 +533,7 @@ async fn only_administrators_administer() {
     assert!(administration.len() >= 16, "{administration:?}");
 
     for (method, path) in &administration {
-        let path = address(path, &grant);
+        let path = address(path, &grant, &run);
         // With a body that is good for nothing: whoever may not ask is not told what is wrong with the question.
         for body in [json!(null), json!({ "nonsense": 1 })] {
             let answer = ask(&gateway, "eve@ops", method, &path, "*", &body).await;
@@ -567,7 +576,7 @@ async fn everybody_needs_a_token_and_no_more_for_what_is_theirs() {
         .await;
     let open = listed(FOR_THE_WORLD);
     for (method, path) in routes(&gateway).await {
-        let path_of = address(&path, "x");
+        let path_of = address(&path, "x", "x");
         let request = || gateway.request(method.parse::<Method>().unwrap(), &path_of);
         if open.contains(&(method.clone(), path.clone())) {
             assert_eq!(gateway.send(request()).await.status, 200, "{method} {path}");
@@ -602,7 +611,7 @@ async fn everybody_needs_a_token_and_no_more_for_what_is_theirs() {
             ("POST", _) => (json!({ "sql": "SELECT id FROM shop.items" }), 200),
             _ => (json!(null), 200),
         };
-        let answer = ask(&gateway, "eve", method, &address(path, &own), "", &body).await;
+        let answer = ask(&gateway, "eve", method, &address(path, &own, &own), "", &body).await;
         assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
     }
     // The same addresses show nothing to somebody without a grant.

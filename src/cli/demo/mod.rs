@@ -14,7 +14,6 @@ use std::sync::Arc;
 use crate::app::App;
 use crate::config::{Config, FILE_NAME};
 use crate::error::{Error, Result};
-use crate::ingest::drift::OnDrift;
 use crate::ingest::mode::Mode;
 use crate::ingest::progress::{Bars, Progress};
 use crate::ingest::source::ReadOptions;
@@ -96,7 +95,7 @@ async fn bring_in(dir: &Path, scale: f64, config: &Config) -> Result<()> {
         tables: vec!["*".to_owned()],
         into: DATABASE.to_owned(),
         mode: Mode::Snapshot,
-        on_drift: OnDrift::Evolve,
+        ..Job::default()
     };
     let progress: Arc<dyn Progress> = Arc::new(Bars::new());
     let summary = ingest::run(&context, source.as_mut(), &job, &progress).await?;

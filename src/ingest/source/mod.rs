@@ -19,6 +19,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow_schema::{FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::Sender;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -132,7 +133,8 @@ pub struct ReadOptions {
 }
 
 /// What becomes of a value that no type of the lake holds: an infinite date, a zero date, a NaN in a decimal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
 pub enum Unrepresentable {
     /// The table stops, with the column and the value.
     #[default]

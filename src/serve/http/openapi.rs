@@ -31,6 +31,7 @@ pub(super) fn outline() -> utoipa::openapi::OpenApi {
     tags(
         (name = "query", description = "Statements and their results"),
         (name = "catalog", description = "Databases, tables and views"),
+        (name = "ingestion", description = "Sources, jobs and their runs"),
         (name = "policy", description = "Roles, grants, restrictions, filters, tags and the policy as files, for administrators"),
         (name = "access", description = "Who may see what, and why"),
         (name = "identity", description = "Who asks"),

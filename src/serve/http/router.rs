@@ -18,8 +18,8 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::admin::{
-    access, audit, databases, filters, grants, me, policy, restrictions, roles, tables, tag_assignments,
-    tags, views,
+    access, audit, databases, filters, grants, ingest_jobs, ingest_runs, me, policy, restrictions, roles,
+    sources, tables, tag_assignments, tags, views,
 };
 use super::caller::RequestId;
 use super::error::{Problem, panicked, tell};
@@ -48,6 +48,19 @@ pub(super) fn table() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(tables::release_columns))
         .routes(routes!(views::list_views, views::create_view))
         .routes(routes!(views::get_view, views::replace_view, views::drop_view))
+        // Ingestion
+        .routes(routes!(sources::list_sources, sources::create_source))
+        .routes(routes!(sources::get_source, sources::replace_source, sources::drop_source))
+        .routes(routes!(sources::test_source))
+        .routes(routes!(ingest_jobs::list_jobs, ingest_jobs::create_job))
+        .routes(routes!(ingest_jobs::get_job, ingest_jobs::replace_job, ingest_jobs::drop_job))
+        .routes(routes!(ingest_jobs::run_job))
+        .routes(routes!(ingest_jobs::pause_job))
+        .routes(routes!(ingest_jobs::resume_job))
+        .routes(routes!(ingest_runs::list_runs))
+        .routes(routes!(ingest_runs::get_run))
+        .routes(routes!(ingest_runs::cancel_run))
+        .routes(routes!(ingest_runs::follow_run))
         // The policy
         .routes(routes!(roles::list_roles, roles::create_role))
         .routes(routes!(roles::get_role, roles::replace_role, roles::drop_role))

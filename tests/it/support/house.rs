@@ -56,6 +56,7 @@ impl House {
             catalog: Catalog::new(app.store.clone(), "test"),
             lake: app.lake.clone(),
             audit: audit_into(&app.store),
+            door: "test",
             memory: 16 << 20,
         };
         let unrepresentable = if self.lenient { Unrepresentable::Null } else { Unrepresentable::Fail };
@@ -66,6 +67,7 @@ impl House {
             into: "shop".to_owned(),
             mode: mode.clone(),
             on_drift: self.on_drift,
+            ..Job::default()
         };
         let progress: std::sync::Arc<dyn ingest::progress::Progress> = std::sync::Arc::new(Silent);
         let summary = ingest::run(&context, source.as_mut(), &job, &progress).await.unwrap();

@@ -1,0 +1,278 @@
+//! A node that runs jobs: it queues what is due, takes one run at a time, and holds it by a lease until it ends.
+//!
+//! Any number of nodes do so on one store. A moment of a schedule makes one run, a job runs once at a time, and a run whose
+//! node is gone is tried again by another one. What was published stays published: a run that is cut off has either made its
+//! version or nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::address;
+use super::board::Board;
+use super::definition::Definition;
+use super::ending::{self, ended};
+use super::seal::Sealer;
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::ingest::progress::{Progress, Silent};
+use crate::ingest::source::{self, ReadOptions};
+use crate::ingest::{self, Context, Summary};
+use crate::store::record::IngestJob;
+use crate::store::runs::{Cause, Ending, Run, RunState};
+
+/// How often a node looks for work.
+const LOOKING: Duration = Duration::from_secs(1);
+/// How often a node says that it still runs what it runs, and how far it is.
+const RENEWING: Duration = Duration::from_secs(1);
+/// How long a node may be silent before it counts as gone.
+const LEASE: TimeDelta = TimeDelta::seconds(30);
+/// How many runs of a job are remembered.
+const REMEMBERED: i64 = 1000;
+
+/// A node that runs jobs.
+#[derive(Debug)]
+pub struct Worker {
+    app: Arc<App>,
+    node: String,
+}
+
+/// What the run stopped for.
+enum Stop {
+    Cancelled,
+    /// Another node has it, or may have it soon.
+    Lost,
+    ShuttingDown,
+}
+
+impl Worker {
+    /// A node of its own name.
+    pub fn new(app: Arc<App>) -> Self {
+        let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "node".to_owned());
+        Self { app, node: format!("{host}-{}", Uuid::new_v4().simple()) }
+    }
+
+    /// Queues what is due and runs what is queued, until `stop`.
+    pub async fn work(&self, stop: &CancellationToken) {
+        tokio::join!(
+            self.every(stop, || self.queue_due()),
+            self.every(stop, || async {
+                let now = Utc::now();
+                while let Some(run) = self.app.store.claim_run(None, &self.node, now, now + LEASE).await? {
+                    self.run(run, Arc::new(Silent), stop).await?;
+                    if stop.is_cancelled() {
+                        break;
+                    }
+                }
+                Ok(())
+            })
+        );
+    }
+
+    /// Runs the job `name` now, here, for `who`; `also` is told how far it is. The run may have been taken by another node,
+    /// or may wait for one that is going on: then it is only queued.
+    pub async fn run_now(&self, name: &str, who: &str, also: Arc<dyn Progress>) -> Result<Uuid> {
+        let id = request(&self.app, name, who).await?;
+        let now = Utc::now();
+        if let Some(run) = self.app.store.claim_run(Some(id), &self.node, now, now + LEASE).await? {
+            self.run(run, also, &CancellationToken::new()).await?;
+        }
+        Ok(id)
+    }
+
+    async fn every<F: Future<Output = Result<()>>>(&self, stop: &CancellationToken, act: impl Fn() -> F) {
+        let mut ticks = interval(LOOKING);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = stop.cancelled() => return,
+            }
+            if let Err(error) = act().await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "jobs could not be looked after");
+            }
+        }
+    }
+
+    /// Queues the runs that schedules ask for, and those that take the place of runs whose nodes are gone.
+    async fn queue_due(&self) -> Result<()> {
+        let now = Utc::now();
+        let jobs = self.app.state();
+        for lost in self.app.store.lose_runs(now).await? {
+            tracing::warn!(job = lost.job, run = %lost.id, "the node of a run is gone");
+            if let Some(job) = jobs.state.ingest_jobs.get(&lost.job) {
+                let definition = Definition::of(&job.value)?;
+                if let Some(next) = ending::again(&lost, &definition, lost.only_tables.clone(), now) {
+                    self.app.store.queue_run(&next).await?;
+                }
+            }
+        }
+        for job in jobs.state.ingest_jobs.values() {
+            if let Err(error) = self.queue_if_due(&job.value, now).await {
+                let job = &job.value.name;
+                tracing::warn!(job, error = &error as &dyn std::error::Error, "a job could not be queued");
+            }
+        }
+        Ok(())
+    }
+
+    /// Of moments that have passed while nobody looked, the last one counts.
+    async fn queue_if_due(&self, job: &IngestJob, now: DateTime<Utc>) -> Result<()> {
+        let definition = Definition::of(job)?;
+        // Most jobs are not due: that is known without asking the store.
+        if definition.next_due(job.since)?.is_none_or(|first| first > now) {
+            return Ok(());
+        }
+        let store = &self.app.store;
+        let since = store.last_scheduled(&job.name).await?.map_or(job.since, |last| last.max(job.since));
+        let Some(mut due) = definition.next_due(since)?.filter(|due| *due <= now) else { return Ok(()) };
+        if store.is_busy(&job.name).await? {
+            return Ok(());
+        }
+        // Looked for from the end: a schedule of each minute has many moments in a year.
+        for back in [60, 3600, 86_400, 31 * 86_400] {
+            let from = now - TimeDelta::seconds(back);
+            if let Some(next) = definition.next_due(from)?.filter(|next| from > since && *next <= now) {
+                due = next;
+                break;
+            }
+        }
+        while let Some(next) = definition.next_due(due)?.filter(|next| *next <= now) {
+            due = next;
+        }
+        store.queue_run(&Run::queued(&job.name, Cause::Schedule, "", due)).await?;
+        store.forget_runs(&job.name, REMEMBERED).await
+    }
+
+    /// Runs what this node has taken, and writes down how it ended.
+    async fn run(&self, run: Run, also: Arc<dyn Progress>, stop: &CancellationToken) -> Result<()> {
+        tracing::info!(job = run.job, run = %run.id, "a run begins");
+        // What was changed on another node a moment ago counts.
+        self.app.refresh().await?;
+        let board = Arc::new(Board::new(also));
+        let (ending, next) = match self.found(&run) {
+            Err(error) => (ended(RunState::Failed, error.detail()), None),
+            Ok((_, definition)) if definition.paused && run.cause != Cause::Request => {
+                (ended(RunState::Cancelled, "the job is paused"), None)
+            }
+            Ok((job, definition)) => {
+                let outcome = tokio::select! {
+                    outcome = self.bring_in(&run, &job, &definition, &board) => Ok(outcome),
+                    why = self.held(&run, &board, stop) => Err(why),
+                };
+                match outcome {
+                    Ok(outcome) => {
+                        let next = ending::retry(&run, &definition, &outcome, Utc::now());
+                        (ending::of(&outcome), next)
+                    }
+                    Err(Stop::Lost) => return Ok(()),
+                    Err(Stop::Cancelled) => (ended(RunState::Cancelled, "somebody cancelled it"), None),
+                    Err(Stop::ShuttingDown) => {
+                        let next = Run { due_at: Utc::now(), ..again_now(&run) };
+                        (ended(RunState::Lost, "the gateway was stopped"), Some(next))
+                    }
+                }
+            }
+        };
+        let _ = self.app.store.renew_run(run.id, &self.node, Utc::now() + LEASE, &board.told()).await;
+        self.finish(&run, &ending, next.as_ref()).await
+    }
+
+    async fn finish(&self, run: &Run, ending: &Ending, next: Option<&Run>) -> Result<()> {
+        let why = ending.error.as_deref().unwrap_or_default();
+        tracing::info!(job = run.job, run = %run.id, state = ?ending.state, why, "a run ended");
+        self.app.store.end_run(run.id, &self.node, ending, next).await?;
+        self.app.audit.flush().await;
+        self.app.refresh().await
+    }
+
+    fn found(&self, run: &Run) -> Result<(IngestJob, Definition)> {
+        let governance = self.app.state();
+        let job =
+            governance.state.ingest_jobs.get(&run.job).ok_or_else(|| ending::gone("ingest job", &run.job))?;
+        Ok((job.value.clone(), Definition::of(&job.value)?))
+    }
+
+    async fn bring_in(
+        &self,
+        run: &Run,
+        job: &IngestJob,
+        definition: &Definition,
+        board: &Arc<Board>,
+    ) -> Result<Summary> {
+        let App { config, store, lake, audit, .. } = &*self.app;
+        let sealer = Sealer::open(config.store.key_file.as_deref())?;
+        let governance = self.app.state();
+        let record =
+            governance.state.sources.get(&job.source).ok_or_else(|| ending::gone("source", &job.source))?;
+        let url = address::url_of(&record.value, sealer.as_ref())?;
+        let options = ReadOptions {
+            unrepresentable: definition.unrepresentable,
+            readers: config.limits.ingest_readers,
+            ..ReadOptions::default()
+        };
+        let mut source = source::open(&url, options).await?;
+        let actor =
+            if run.requested_by.is_empty() { format!("job:{}", job.name) } else { run.requested_by.clone() };
+        let context = Context {
+            catalog: crate::catalog::publish::Catalog::new(store.clone(), actor),
+            lake: lake.clone(),
+            audit: audit.clone(),
+            memory: config.limits.ingest_memory,
+            door: "job",
+        };
+        let only = run.only_tables.iter().map(|table| table.parse()).collect::<Result<_, String>>();
+        let wanted = ingest::Job { only: only.map_err(Error::internal)?, ..definition.job()? };
+        let progress: Arc<dyn Progress> = Arc::clone(board) as Arc<dyn Progress>;
+        ingest::run(&context, source.as_mut(), &wanted, &progress).await
+    }
+
+    /// Holds the run until it has to stop. A store that is away for as long as a lease lasts has given it to another node.
+    async fn held(&self, run: &Run, board: &Board, stop: &CancellationToken) -> Stop {
+        let mut ticks = interval(RENEWING);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut lease_until = Utc::now() + LEASE;
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = stop.cancelled() => return Stop::ShuttingDown,
+            }
+            let until = Utc::now() + LEASE;
+            match self.app.store.renew_run(run.id, &self.node, until, &board.told()).await {
+                Ok(renewed) if !renewed.is_held => return Stop::Lost,
+                Ok(renewed) if renewed.cancel_requested => return Stop::Cancelled,
+                Ok(_) => lease_until = until,
+                Err(error) => {
+                    tracing::warn!(run = %run.id, error = &error as &dyn std::error::Error, "a run could not be held");
+                    if Utc::now() >= lease_until {
+                        return Stop::Lost;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The same once more, as it was.
+fn again_now(run: &Run) -> Run {
+    let next = Run::queued(&run.job, Cause::Retry, &run.requested_by, Utc::now());
+    Run { attempt: run.attempt, only_tables: run.only_tables.clone(), ..next }
+}
+
+/// Queues a run of the job `name` that is due now, for `who`.
+pub async fn request(app: &App, name: &str, who: &str) -> Result<Uuid> {
+    if !app.state().state.ingest_jobs.contains_key(name) {
+        return Err(ending::gone("ingest job", name));
+    }
+    loop {
+        let run = Run::queued(name, Cause::Request, who, Utc::now());
+        // Another one of the same microsecond is not this one.
+        if app.store.queue_run(&run).await? {
+            return Ok(run.id);
+        }
+    }
+}
