@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes sure that the tests have what they need: compilers of C and C++, PostgreSQL and MariaDB, Java and Python with the clients
-# that connect. The tests start private
+# that connect, and two public databases. The tests start private
 # instances of the two on free ports, so no service of the system has to run.
 #
 # As root on Debian it installs what is missing; otherwise it says what to install, and fails.
@@ -30,6 +30,7 @@ missing() {
 
 clients() {
     sh "$(dirname "$0")/clients.sh"
+    sh "$(dirname "$0")/samples.sh"
 }
 
 packages=$(missing)

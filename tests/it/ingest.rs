@@ -253,6 +253,43 @@ async fn a_bucket_that_is_missing_is_told() {
     assert!(house.count("orders").await.starts_with("10|45|"));
 }
 
+/// A store that refuses from the first, the second, the third … request on, for good or once: a reader has the version before or
+/// the one behind, and the next run is whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_fails_at_any_request_leaves_one_whole_version() {
+    let s3 = crate::support::s3::S3::start("data").await;
+    let house = House::with(tempfile::tempdir().unwrap(), s3.lake("s3://data/lake")).await;
+    let load = |rows: RecordBatch| house.load(vec![given("orders", vec![rows], End::Well)]);
+    assert!(load(rows(0..10)).await.is_complete());
+    let (mut failed, mut size) = (0, 10_i64);
+    for refusals in [i64::MAX, 1] {
+        for writes in 0.. {
+            s3.refuse_after(writes, refusals);
+            let outcome = load(rows(0..size + 1)).await;
+            let refused = s3.refuse_after(i64::MAX, 0) != refusals;
+            let seen = house.count("orders").await;
+            if outcome.is_complete() {
+                size += 1;
+            } else {
+                let failure = outcome.tables[0].error.as_ref().unwrap();
+                assert!(
+                    ["unavailable", "permission_denied"].contains(&failure.code),
+                    "{writes}: {failure:?}"
+                );
+                failed += 1;
+            }
+            assert!(seen.starts_with(&format!("{size}|")), "{writes}, {refusals}: {seen}");
+            assert!(load(rows(0..size + 1)).await.is_complete(), "{writes}, {refusals}: the next run");
+            size += 1;
+            assert!(house.count("orders").await.starts_with(&format!("{size}|")));
+            if !refused {
+                break;
+            }
+        }
+    }
+    assert!(failed >= 4, "{failed} runs were refused");
+}
+
 /// Runs this test again in a process that may write no file above 512 KiB, which is what a full disk looks like.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_told_and_keeps_the_old_version() {

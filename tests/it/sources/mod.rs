@@ -1,8 +1,10 @@
 //! What is brought in from each kind of database, value by value, from a real server.
 
 mod edges;
+mod large;
 mod mysql;
 mod parallel;
 mod postgres;
 mod read;
+mod samples;
 mod sqlite;

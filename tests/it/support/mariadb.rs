@@ -85,6 +85,7 @@ impl MariaDbServer {
             .args(["--default-time-zone=+05:30", "--sql-mode=PAD_CHAR_TO_FULL_LENGTH"])
             .args(server_user())
             .arg(format!("--port={port}"))
+            .arg("--max-allowed-packet=128M")
             .arg(format!("--datadir={}", data.display()))
             .arg(format!("--socket={}", directory.join("socket").display()))
             .arg(format!("--pid-file={}", directory.join("pid").display()))

@@ -1,6 +1,8 @@
 //! A real S3 endpoint inside the test process: signed requests, buckets as folders, a free port.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -23,6 +25,10 @@ pub const SECRET_KEY: &str = "a-secret-that-signs-every-request";
 /// The endpoint; it stops with the value.
 pub struct S3 {
     pub endpoint: String,
+    /// How many more requests that write are let through.
+    writes_left: Arc<AtomicI64>,
+    /// How many requests after those are refused.
+    refusals_left: Arc<AtomicI64>,
     folder: TempDir,
     server: JoinHandle<()>,
 }
@@ -34,7 +40,12 @@ impl S3 {
         std::fs::create_dir(folder.path().join(bucket)).unwrap();
         let mut service = S3ServiceBuilder::new(FileSystem::new(folder.path()).unwrap());
         service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
-        service.set_access(ExistingBuckets(folder.path().to_owned()));
+        let (writes_left, refusals_left) = (Arc::new(AtomicI64::new(i64::MAX)), Arc::new(AtomicI64::new(0)));
+        service.set_access(Access {
+            folder: folder.path().to_owned(),
+            writes_left: Arc::clone(&writes_left),
+            refusals_left: Arc::clone(&refusals_left),
+        });
         let service = service.build();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -47,7 +58,14 @@ impl S3 {
                 });
             }
         });
-        Self { endpoint, folder, server }
+        Self { endpoint, writes_left, refusals_left, folder, server }
+    }
+
+    /// Lets `writes` more requests that write through and refuses the next `refusals`, as a store does whose rights or space
+    /// end. Gives how many of those before were never refused.
+    pub fn refuse_after(&self, writes: i64, refusals: i64) -> i64 {
+        self.writes_left.store(writes, Ordering::SeqCst);
+        self.refusals_left.swap(refusals, Ordering::SeqCst)
     }
 
     /// Where the buckets lie as folders.
@@ -79,16 +97,32 @@ impl S3 {
 }
 
 /// Signed requests to buckets that exist: the file system behind would make a missing one on the way.
-struct ExistingBuckets(PathBuf);
+struct Access {
+    folder: PathBuf,
+    writes_left: Arc<AtomicI64>,
+    refusals_left: Arc<AtomicI64>,
+}
+
+impl Access {
+    fn refuses(&self, operation: &str) -> bool {
+        let writes = ["PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"];
+        writes.contains(&operation)
+            && self.writes_left.fetch_sub(1, Ordering::SeqCst) <= 0
+            && self.refusals_left.fetch_sub(1, Ordering::SeqCst) > 0
+    }
+}
 
 #[async_trait]
-impl S3Access for ExistingBuckets {
+impl S3Access for Access {
     async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
         if context.credentials().is_none() {
             return Err(s3_error!(AccessDenied, "the request is not signed"));
         }
+        if self.refuses(context.s3_op().name()) {
+            return Err(s3_error!(AccessDenied, "no more may be written"));
+        }
         match context.s3_path().get_bucket_name() {
-            Some(bucket) if !self.0.join(bucket).is_dir() => Err(s3_error!(NoSuchBucket)),
+            Some(bucket) if !self.folder.join(bucket).is_dir() => Err(s3_error!(NoSuchBucket)),
             _ => Ok(()),
         }
     }
