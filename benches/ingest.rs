@@ -212,7 +212,12 @@ async fn bring_in(url: &str) -> (u64, f64) {
     };
     let started = Instant::now();
     let mut source = source::open(url, ReadOptions { readers, ..ReadOptions::default() }).await.unwrap();
-    let job = Job { tables: vec!["lineitem".to_owned()], into: "bench".to_owned(), mode: Mode::Snapshot };
+    let job = Job {
+        tables: vec!["lineitem".to_owned()],
+        exclude: Vec::new(),
+        into: "bench".to_owned(),
+        mode: Mode::Snapshot,
+    };
     let progress: Arc<dyn Progress> = Arc::new(Silent);
     let summary = ingest::run(&context, source.as_mut(), &job, &progress).await.unwrap();
     assert!(summary.is_complete(), "{summary:?}");

@@ -1,4 +1,6 @@
-//! `lakegate ingest run`: tables of a database become tables of the lake.
+//! `lakegate ingest`: what a database has, and its tables as tables of the lake.
+
+mod list;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +32,8 @@ pub struct Args {
 enum IngestCommand {
     /// Bring tables in once, from one consistent snapshot.
     Run(RunArgs),
+    /// List what a source has: tables, columns, keys and comments. Nothing is brought in.
+    List(list::Args),
 }
 
 /// `lakegate ingest run …`
@@ -41,6 +45,9 @@ pub struct RunArgs {
     /// Names, or patterns with `*`.
     #[arg(long, required = true, value_delimiter = ',')]
     tables: Vec<String>,
+    /// Names or patterns of tables to leave out.
+    #[arg(long, value_delimiter = ',', value_name = "TABLES")]
+    exclude: Vec<String>,
     /// The database that they become tables of.
     #[arg(long, value_name = "DATABASE")]
     into: String,
@@ -114,7 +121,10 @@ impl RunArgs {
 
 /// Runs the subcommand; fails when any table failed, after all others are in.
 pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
-    let IngestCommand::Run(args) = args.command;
+    let args = match args.command {
+        IngestCommand::Run(args) => args,
+        IngestCommand::List(args) => return list::run(args).await,
+    };
     let config = Config::load(config.as_deref())?;
     let context = context(&config).await?;
     let options = ReadOptions {
@@ -124,7 +134,7 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
     };
     let mut source = source::open(&args.source, options).await?;
     let mode = args.mode()?;
-    let job = Job { tables: args.tables, into: args.into, mode };
+    let job = Job { tables: args.tables, exclude: args.exclude, into: args.into, mode };
     let progress: Arc<dyn Progress> = if args.json { Arc::new(Silent) } else { Arc::new(Bars::new()) };
     let summary = ingest::run(&context, source.as_mut(), &job, &progress).await?;
     context.audit.flush().await;

@@ -28,7 +28,7 @@ use crate::policy::check::check_database;
 use crate::policy::model::TableName;
 use mode::Mode;
 use progress::Progress;
-use source::Source;
+use source::{Source, pattern};
 use table::{Loaded, Loading};
 
 /// Where tables are brought to.
@@ -46,6 +46,8 @@ pub struct Context {
 pub struct Job {
     /// Names, or patterns with `*`.
     pub tables: Vec<String>,
+    /// Names or patterns of those that are left out of them.
+    pub exclude: Vec<String>,
     /// The database they become tables of.
     pub into: String,
     pub mode: Mode,
@@ -99,7 +101,9 @@ pub async fn run(
     // Known before the first row is read, and not after the last one is written.
     check_database(&job.into)?;
     let mut snapshot = source.snapshot(&job.tables).await?;
-    let found = snapshot.tables().to_vec();
+    let found = pattern::without(snapshot.tables().to_vec(), &job.exclude, |table| {
+        (table.schema_name.as_deref(), &table.name)
+    })?;
     let mut summary = Summary { source: source.redacted_url(), tables: Vec::new() };
     for table in &found {
         let name = TableName::new(&job.into, &table.name);

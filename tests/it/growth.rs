@@ -60,7 +60,12 @@ impl House {
         let unrepresentable = if self.lenient { Unrepresentable::Null } else { Unrepresentable::Fail };
         let options = ReadOptions { unrepresentable, ..ReadOptions::default() };
         let mut source = source::open(&self.url, options).await.unwrap();
-        let job = Job { tables: vec![table.to_owned()], into: "shop".to_owned(), mode: mode.clone() };
+        let job = Job {
+            tables: vec![table.to_owned()],
+            exclude: Vec::new(),
+            into: "shop".to_owned(),
+            mode: mode.clone(),
+        };
         let progress: std::sync::Arc<dyn ingest::progress::Progress> = std::sync::Arc::new(Silent);
         let summary = ingest::run(&context, source.as_mut(), &job, &progress).await.unwrap();
         app.refresh().await.unwrap();

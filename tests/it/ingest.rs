@@ -138,7 +138,12 @@ impl House {
     }
 
     async fn load(&self, tables: Vec<(SourceTable, Vec<RecordBatch>, End)>) -> Summary {
-        let job = Job { tables: vec!["*".to_owned()], into: "sales".to_owned(), mode: Mode::Snapshot };
+        let job = Job {
+            tables: vec!["*".to_owned()],
+            exclude: Vec::new(),
+            into: "sales".to_owned(),
+            mode: Mode::Snapshot,
+        };
         let progress: Arc<dyn Progress> = Arc::new(Silent);
         ingest::run(&self.context, &mut Given { tables }, &job, &progress).await.unwrap()
     }

@@ -91,7 +91,12 @@ async fn bring_in(dir: &Path, scale: f64, config: &Config) -> Result<()> {
     source::write(&file, scale).await?;
     let url = format!("sqlite://{}", file.display());
     let mut source = ingest::source::open(&url, ReadOptions::default()).await?;
-    let job = Job { tables: vec!["*".to_owned()], into: DATABASE.to_owned(), mode: Mode::Snapshot };
+    let job = Job {
+        tables: vec!["*".to_owned()],
+        exclude: Vec::new(),
+        into: DATABASE.to_owned(),
+        mode: Mode::Snapshot,
+    };
     let progress: Arc<dyn Progress> = Arc::new(Bars::new());
     let summary = ingest::run(&context, source.as_mut(), &job, &progress).await?;
     context.audit.flush().await;

@@ -3,12 +3,14 @@
 //! A source gives one consistent point for all tables that are asked for, says what each of them will be in the lake,
 //! and streams its rows. `docs/TYPES.md` has the mapping of types; a value is never changed on the way.
 
+pub mod discovery;
 mod mysql;
 pub mod pattern;
 mod postgres;
 mod selection;
 mod split;
 mod sqlite;
+mod sqlite_discovery;
 mod sqlite_value;
 
 pub(crate) use self::postgres::rows_in as rows_in_copy;
@@ -21,13 +23,20 @@ use arrow_schema::{FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use tokio::sync::mpsc::Sender;
 
+use self::discovery::Discovery;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A database that can be read at one consistent point.
 #[async_trait]
-pub trait Source: Send {
+pub trait Source: Send + Sync {
     /// One consistent point for all tables that match `tables`: names, or patterns with `*`.
     async fn snapshot(&self, tables: &[String]) -> Result<Box<dyn Snapshot>>;
+    /// What it has that matches `tables`, or all that it has when that is empty. No row is read.
+    async fn discover(&self, tables: &[String]) -> Result<Discovery> {
+        let all = ["*".to_owned()];
+        let snapshot = self.snapshot(if tables.is_empty() { &all } else { tables }).await?;
+        Ok(Discovery { schemas: Vec::new(), tables: snapshot.tables().iter().map(Into::into).collect() })
+    }
     /// Where it is, without its password.
     fn redacted_url(&self) -> String;
 }

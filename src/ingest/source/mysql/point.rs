@@ -57,7 +57,7 @@ impl MySql {
         Ok(connections)
     }
 
-    async fn session(&self) -> Result<MySqlConnection> {
+    pub(super) async fn session(&self) -> Result<MySqlConnection> {
         let mut connection = self.connect().await?;
         for statement in SESSION {
             connection.execute(statement).await.map_err(|error| self.refused("open a snapshot", error))?;
