@@ -6,7 +6,9 @@
 mod describe;
 mod merge;
 pub mod mode;
+pub mod personal;
 pub mod progress;
+pub mod sample;
 pub mod source;
 mod table;
 mod transfer;

@@ -7,10 +7,12 @@ pub mod discovery;
 mod mysql;
 pub mod pattern;
 mod postgres;
+mod sample;
 mod selection;
 mod split;
 mod sqlite;
 mod sqlite_discovery;
+mod sqlite_sample;
 mod sqlite_value;
 
 pub(crate) use self::postgres::rows_in as rows_in_copy;
@@ -55,6 +57,17 @@ pub trait Snapshot: Send {
     /// The greatest values of `columns`, in the order of the first one, then the second …: how far the table goes. None
     /// when no row has all of them.
     async fn reached(&mut self, table: &SourceTable, columns: &[String]) -> Result<Option<Vec<String>>>;
+    /// At most `rows` rows of `columns`, in their order; from all over a large table where that is cheap. Texts may be cut
+    /// short, and what the lake cannot hold is NULL.
+    async fn sample(
+        &mut self,
+        table: &SourceTable,
+        columns: &[String],
+        rows: usize,
+    ) -> Result<Vec<RecordBatch>> {
+        let selection = Selection { columns: columns.to_vec(), ..Selection::default() };
+        sample::first(self.readers(table, &selection).await?, rows).await
+    }
 }
 
 /// Reads a part of a table, or all of it.
@@ -138,6 +151,13 @@ pub struct ReadOptions {
     /// How many parts of a table are read side by side, where the source allows it.
     pub readers: usize,
     pub unrepresentable: Unrepresentable,
+}
+
+impl ReadOptions {
+    /// The same for a sample, which no value stops.
+    fn lenient(self) -> Self {
+        Self { unrepresentable: Unrepresentable::Null, ..self }
+    }
 }
 
 /// What becomes of a value that no type of the lake holds: an infinite date, a zero date, a NaN in a decimal.

@@ -21,7 +21,7 @@ use super::selection::{Spelling, furthest};
 use super::sqlite_value::Column;
 use super::{
     ReadOptions, ReadSummary, Selection, Snapshot, Source, SourceTable, TableReader, Unfit, quoted,
-    sqlite_discovery,
+    sqlite_discovery, sqlite_sample,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::mode::Overlap;
@@ -207,6 +207,16 @@ impl Snapshot for SqliteSnapshot {
         let value = |at| row.try_get::<String, _>(at).map_err(read_failed);
         (0..columns.len()).map(value).collect::<Result<Vec<_>>>().map(Some)
     }
+
+    async fn sample(
+        &mut self,
+        table: &SourceTable,
+        columns: &[String],
+        rows: usize,
+    ) -> Result<Vec<RecordBatch>> {
+        let mut connection = self.connection.lock().await;
+        sqlite_sample::sample(&mut connection, &table.only(columns)?, rows, self.options.lenient()).await
+    }
 }
 
 #[async_trait]
@@ -217,19 +227,30 @@ impl TableReader for SqliteReader {
         let names = table.schema.fields().iter().map(|field| quoted(field.name())).collect::<Vec<_>>();
         let condition = self.condition.as_ref().map(|it| format!(" WHERE {it}")).unwrap_or_default();
         let statement = format!("SELECT {} FROM {}{condition}", names.join(", "), quoted(&table.name));
-        let mut rows = sqlx::query(AssertSqlSafe(statement)).fetch(&mut *connection);
-        let mut reading = Reading::new(table, self.options);
-        while let Some(row) = rows.try_next().await.map_err(read_failed)? {
-            reading.take(&row)?;
-            if reading.is_full() && batches.send(reading.batch()?).await.is_err() {
-                return Ok(reading.summary());
-            }
-        }
-        if reading.waiting > 0 {
-            let _ = batches.send(reading.batch()?).await;
-        }
-        Ok(reading.summary())
+        rows(&mut connection, table, statement, self.options, &batches).await
     }
+}
+
+/// Sends the rows of `table` that `statement` selects. A receiver that is gone ends it.
+pub(super) async fn rows(
+    connection: &mut SqliteConnection,
+    table: &SourceTable,
+    statement: String,
+    options: ReadOptions,
+    batches: &Sender<RecordBatch>,
+) -> Result<ReadSummary> {
+    let mut rows = sqlx::query(AssertSqlSafe(statement)).fetch(connection);
+    let mut reading = Reading::new(table, options);
+    while let Some(row) = rows.try_next().await.map_err(read_failed)? {
+        reading.take(&row)?;
+        if reading.is_full() && batches.send(reading.batch()?).await.is_err() {
+            return Ok(reading.summary());
+        }
+    }
+    if reading.waiting > 0 {
+        let _ = batches.send(reading.batch()?).await;
+    }
+    Ok(reading.summary())
 }
 
 /// Conditions as SQLite has them. A bookmark is kept as a literal.

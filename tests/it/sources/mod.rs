@@ -6,4 +6,5 @@ mod mysql;
 mod parallel;
 mod postgres;
 mod read;
+mod sampling;
 mod sqlite;

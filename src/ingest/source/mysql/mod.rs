@@ -7,6 +7,7 @@
 mod discover;
 mod point;
 mod read;
+mod sample;
 mod types;
 
 use std::sync::Arc;
@@ -187,6 +188,15 @@ impl Snapshot for Point {
         let value = |at| read::text(&row, at).map(Option::unwrap_or_default);
         (0..columns.len()).map(value).collect::<Result<Vec<_>>>().map(Some)
     }
+
+    async fn sample(
+        &mut self,
+        table: &SourceTable,
+        columns: &[String],
+        rows: usize,
+    ) -> Result<Vec<RecordBatch>> {
+        self.sampled(table, columns, rows).await
+    }
 }
 
 impl Point {
@@ -252,7 +262,7 @@ impl TableReader for Reader {
         let mut rows = 0_u64;
         while let Some(part) = self.parts.take() {
             let condition = part.with(self.condition.as_ref());
-            let wanted = read::Wanted { table, columns, condition: condition.as_deref() };
+            let wanted = read::Wanted { table, columns, condition: condition.as_deref(), limit: None };
             let read = read::rows(&mut connection, wanted, &self.reading, &mut unfit, &batches).await?;
             rows = rows.saturating_add(read);
             if batches.is_closed() {

@@ -7,6 +7,7 @@ mod column;
 mod copy;
 mod discover;
 mod read;
+mod sample;
 mod types;
 
 pub(crate) use self::copy::rows_in;
@@ -14,6 +15,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::RecordBatch;
 use arrow_schema::Schema;
 use async_trait::async_trait;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
@@ -282,6 +284,15 @@ impl Snapshot for Point {
         };
         let value = |at| row.try_get::<String, _>(at).map_err(read_failed);
         (0..columns.len()).map(value).collect::<Result<Vec<_>>>().map(Some)
+    }
+
+    async fn sample(
+        &mut self,
+        table: &SourceTable,
+        columns: &[String],
+        rows: usize,
+    ) -> Result<Vec<RecordBatch>> {
+        self.sampled(table, columns, rows).await
     }
 }
 
