@@ -143,7 +143,15 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
     } else {
         print!("{}", table(&summary));
     }
+    tell_proposals(&summary);
     complete(&summary)
+}
+
+fn tell_proposals(summary: &Summary) {
+    let columns = summary.tables.iter().map(|table| table.proposals).sum::<usize>();
+    if columns > 0 {
+        eprintln!("{columns} columns look personal: see `lakegate proposals list`");
+    }
 }
 
 /// What an ingestion of this process works with.

@@ -1,4 +1,4 @@
-//! Bringing tables in: source → snapshot → read → write → publish → audit.
+//! Bringing tables in: source → snapshot → read → write → publish → propose → audit.
 //!
 //! [`run`] names every stage in order. Until a table is published, readers see its version before; whatever fails or
 //! is killed on the way leaves that version in place, and at most files that nothing refers to.
@@ -8,6 +8,7 @@ mod merge;
 pub mod mode;
 pub mod personal;
 pub mod progress;
+mod propose;
 pub mod sample;
 pub mod source;
 mod table;
@@ -30,6 +31,7 @@ use crate::policy::check::check_database;
 use crate::policy::model::TableName;
 use mode::Mode;
 use progress::Progress;
+use propose::propose;
 use source::{Source, pattern};
 use table::{Loaded, Loading};
 
@@ -75,6 +77,8 @@ pub struct TableSummary {
     pub version: Option<i64>,
     /// Values that the lake cannot hold and that were asked to become NULL.
     pub nulled: u64,
+    /// Columns for which a tag is newly proposed, since they look personal.
+    pub proposals: usize,
     pub error: Option<Failure>,
 }
 
@@ -112,6 +116,7 @@ pub async fn run(
         progress.started(&name, table.estimate);
         let started = Instant::now();
         let doubled = summary.tables.iter().any(|done| done.table == name);
+        let before = context.catalog.find(&name).await.ok().flatten().map(|found| found.value.schema);
         let outcome = if doubled {
             Err(Error::conflict(format!(
                 "two tables of the source would become `{name}`: choose one of them"
@@ -119,7 +124,10 @@ pub async fn run(
         } else {
             Loading { context, table, name: &name, mode: &job.mode, progress }.run(snapshot.as_mut()).await
         };
-        let done = summarize(name, outcome, started);
+        let mut done = summarize(name, outcome, started);
+        if done.error.is_none() {
+            done.proposals = propose(context, snapshot.as_mut(), table, &done.table, before.as_ref()).await;
+        }
         context.audit.record(event(context.catalog.actor(), &summary.source, &job.mode, &done)).await;
         progress.finished(&done);
         summary.tables.push(done);
@@ -149,6 +157,7 @@ fn summarize(table: TableName, outcome: Result<Loaded>, started: Instant) -> Tab
         seconds,
         version: loaded.as_ref().map(|loaded| loaded.version),
         nulled: loaded.map_or(0, |loaded| loaded.nulled),
+        proposals: 0,
         error,
     }
 }

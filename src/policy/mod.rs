@@ -17,5 +17,6 @@ pub mod lint;
 pub mod model;
 pub mod plan;
 pub mod principal;
+pub mod proposal;
 pub mod restriction;
 pub mod tag;

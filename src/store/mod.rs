@@ -41,6 +41,7 @@ use failure::store_failed;
 use record::{Change, State, Tagging, View};
 
 use crate::policy::model::Filter;
+use crate::policy::proposal::Proposal;
 use crate::policy::restriction::Restriction;
 use crate::policy::tag::Tag;
 
@@ -115,10 +116,23 @@ impl Store {
         let restrictions = objects::list(&mut transaction).await?;
         let tags = objects::list(&mut transaction).await?;
         let taggings = objects::list(&mut transaction).await?;
+        let proposals = objects::list(&mut transaction).await?;
         let views = objects::list::<View>(&mut transaction).await?.into_values();
         let views = views.map(|view| (view.value.name.clone(), view)).collect();
         transaction.commit().await.map_err(store_failed)?;
-        Ok(State { version, databases, tables, roles, grants, filters, restrictions, tags, taggings, views })
+        Ok(State {
+            version,
+            databases,
+            tables,
+            roles,
+            grants,
+            filters,
+            restrictions,
+            tags,
+            taggings,
+            proposals,
+            views,
+        })
     }
 
     /// What was changed since version `after`, in order, and the version that this leads to; nothing when that is too
@@ -211,6 +225,11 @@ async fn apply(connection: &mut AnyConnection, change: &Change) -> Result<Applie
         Change::UpdateTagging { value, expected } => objects::update(connection, value, *expected).await,
         Change::DropTagging { object, expected } => {
             objects::drop::<Tagging>(connection, &object.to_string(), *expected).await
+        }
+        Change::CreateProposal(value) => objects::create(connection, value).await,
+        Change::UpdateProposal { value, expected } => objects::update(connection, value, *expected).await,
+        Change::DropProposal { object, expected } => {
+            objects::drop::<Proposal>(connection, &object.to_string(), *expected).await
         }
         Change::CreateView(value) => objects::create(connection, value).await,
         Change::UpdateView { value, expected } => objects::update(connection, value, *expected).await,

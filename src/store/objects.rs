@@ -1,4 +1,4 @@
-//! Filters, restrictions, tags, tag assignments and views, each kept as one document under its kind and name.
+//! Filters, restrictions, tags, tag assignments, proposals and views, each kept as one document under its kind and name.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,7 @@ use super::record::{Tagging, Versioned, View};
 use super::{Applied, check_revision, exists_already};
 use crate::error::{Error, Result};
 use crate::policy::model::Filter;
+use crate::policy::proposal::Proposal;
 use crate::policy::restriction::Restriction;
 use crate::policy::tag::Tag;
 
@@ -69,6 +70,19 @@ impl Object for Tag {
 impl Object for Tagging {
     const KIND: &'static str = "tagging";
     const ACTIONS: [&'static str; 3] = ["assign_tags", "assign_tags", "remove_tags"];
+
+    fn name(&self) -> String {
+        self.object.to_string()
+    }
+
+    fn table(&self) -> Option<String> {
+        self.object.table().map(ToString::to_string)
+    }
+}
+
+impl Object for Proposal {
+    const KIND: &'static str = "proposal";
+    const ACTIONS: [&'static str; 3] = ["propose_tag", "update_proposal", "drop_proposal"];
 
     fn name(&self) -> String {
         self.object.to_string()

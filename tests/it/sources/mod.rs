@@ -7,4 +7,4 @@ mod parallel;
 mod postgres;
 mod read;
 mod sampling;
-mod sqlite;
+pub mod sqlite;

@@ -12,6 +12,7 @@ pub(super) mod filters;
 pub(super) mod grants;
 pub(super) mod me;
 pub(super) mod policy;
+pub(super) mod proposals;
 pub(super) mod restrictions;
 pub(super) mod roles;
 pub(super) mod tables;
