@@ -2,6 +2,7 @@
 
 pub mod grants;
 pub mod policy;
+pub mod proposals;
 pub mod rules;
 
 use std::sync::Arc;

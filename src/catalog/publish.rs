@@ -36,6 +36,10 @@ impl Catalog {
         Self { store, actor: actor.into() }
     }
 
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Who publishes.
     pub fn actor(&self) -> &str {
         &self.actor

@@ -1,4 +1,6 @@
-//! `lakegate ingest run`: tables of a database become tables of the lake.
+//! `lakegate ingest`: what a database has, and its tables as tables of the lake.
+
+mod list;
 
 mod jobs;
 mod runs;
@@ -44,6 +46,8 @@ enum IngestCommand {
     /// What has become of jobs.
     #[command(subcommand)]
     Runs(runs::Command),
+    /// List what a source has: tables, columns, keys and comments. Nothing is brought in.
+    List(list::Args),
 }
 
 /// `lakegate ingest run …`
@@ -55,6 +59,9 @@ pub struct RunArgs {
     /// Names, or patterns with `*`.
     #[arg(long, required = true, value_delimiter = ',')]
     tables: Vec<String>,
+    /// Names or patterns of tables to leave out.
+    #[arg(long, value_delimiter = ',', value_name = "TABLES")]
+    exclude: Vec<String>,
     /// The database that they become tables of.
     #[arg(long, value_name = "DATABASE")]
     into: String,
@@ -108,6 +115,7 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
         IngestCommand::Sources(command) => return sources::run(command, config).await,
         IngestCommand::Jobs(command) => return jobs::run(command, config).await,
         IngestCommand::Runs(command) => return runs::run(command, config).await,
+        IngestCommand::List(args) => return list::run(args).await,
     };
     let config = Config::load(config.as_deref())?;
     let context = context(&config).await?;
@@ -118,8 +126,14 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
     };
     let mut source = source::open(&args.source, options).await?;
     let mode = args.how.mode()?;
-    let job =
-        Job { tables: args.tables, into: args.into, mode, on_drift: args.how.columns, ..Job::default() };
+    let job = Job {
+        tables: args.tables,
+        exclude: args.exclude,
+        into: args.into,
+        mode,
+        on_drift: args.how.columns,
+        ..Job::default()
+    };
     let progress: Arc<dyn Progress> = if args.json { Arc::new(Silent) } else { Arc::new(Bars::new()) };
     let summary = ingest::run(&context, source.as_mut(), &job, &progress).await?;
     context.audit.flush().await;
@@ -128,7 +142,15 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
     } else {
         print!("{}", table(&summary));
     }
+    tell_proposals(&summary);
     complete(&summary)
+}
+
+fn tell_proposals(summary: &Summary) {
+    let columns = summary.tables.iter().map(|table| table.proposals).sum::<usize>();
+    if columns > 0 {
+        eprintln!("{columns} columns look personal: see `lakegate proposals list`");
+    }
 }
 
 /// What an ingestion of this process works with.

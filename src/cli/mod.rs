@@ -10,6 +10,7 @@ pub mod ingest;
 pub mod init;
 pub mod migrate;
 pub mod policy;
+pub mod proposals;
 pub mod serve;
 pub mod shell;
 pub mod sql;
@@ -49,6 +50,8 @@ pub enum Command {
     Migrate(migrate::Args),
     /// Manage the policy as files
     Policy(policy::Args),
+    /// Tags that are proposed for columns that look personal: list, accept and reject them
+    Proposals(proposals::Args),
     /// Serve until asked to stop
     Serve(serve::Args),
     /// Run SQL: one statement with `-c`, or a shell
@@ -79,6 +82,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Migrate(args) => migrate::run(args, cli.config).await,
         // The one whose outcome is more than done or failed.
         Command::Policy(args) => return policy::run(args, cli.config).await,
+        Command::Proposals(args) => proposals::run(args, cli.config).await,
         Command::Serve(args) => serve::run(args, cli.config).await,
         Command::Sql(args) => sql::run(args, cli.config).await,
         Command::Table(args) => table::run(args, cli.config).await,

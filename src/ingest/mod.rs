@@ -1,4 +1,4 @@
-//! Bringing tables in: source → snapshot → read → write → publish → audit.
+//! Bringing tables in: source → snapshot → read → write → publish → propose → audit.
 //!
 //! [`run`] names every stage in order. Until a table is published, readers see its version before; whatever fails or
 //! is killed on the way leaves that version in place, and at most files that nothing refers to.
@@ -8,7 +8,10 @@ pub mod drift;
 pub mod jobs;
 mod merge;
 pub mod mode;
+pub mod personal;
 pub mod progress;
+mod propose;
+pub mod sample;
 pub mod source;
 mod table;
 mod transfer;
@@ -32,7 +35,8 @@ use crate::policy::model::TableName;
 use drift::{Drift, OnDrift};
 use mode::Mode;
 use progress::Progress;
-use source::Source;
+use propose::propose;
+use source::{Source, pattern};
 use table::{Loaded, Loading};
 
 /// Where tables are brought to.
@@ -52,6 +56,8 @@ pub struct Context {
 pub struct Job {
     /// Names, or patterns with `*`.
     pub tables: Vec<String>,
+    /// Names or patterns of those that are left out of them.
+    pub exclude: Vec<String>,
     /// The database they become tables of.
     pub into: String,
     pub mode: Mode,
@@ -82,6 +88,8 @@ pub struct TableSummary {
     pub nulled: u64,
     /// What has become of its columns since the version before.
     pub columns: Drift,
+    /// Columns for which a tag is newly proposed, since they look personal.
+    pub proposals: usize,
     pub error: Option<Failure>,
 }
 
@@ -110,7 +118,9 @@ pub async fn run(
     // Known before the first row is read, and not after the last one is written.
     check_database(&job.into)?;
     let mut snapshot = source.snapshot(&job.tables).await?;
-    let found = snapshot.tables().to_vec();
+    let found = pattern::without(snapshot.tables().to_vec(), &job.exclude, |table| {
+        (table.schema_name.as_deref(), &table.name)
+    })?;
     let mut summary = Summary { source: source.redacted_url(), tables: Vec::new() };
     for table in &found {
         let name = TableName::new(&job.into, &table.name);
@@ -120,6 +130,7 @@ pub async fn run(
         progress.started(&name, table.estimate);
         let started = Instant::now();
         let doubled = summary.tables.iter().any(|done| done.table == name);
+        let before = context.catalog.find(&name).await.ok().flatten().map(|found| found.value.schema);
         let outcome = if doubled {
             Err(Error::conflict(format!(
                 "two tables of the source would become `{name}`: choose one of them"
@@ -129,7 +140,10 @@ pub async fn run(
             let loading = Loading { context, table, name: &name, mode, on_drift: *on_drift, progress };
             loading.run(snapshot.as_mut()).await
         };
-        let done = summarize(name, outcome, started);
+        let mut done = summarize(name, outcome, started);
+        if done.error.is_none() {
+            done.proposals = propose(context, snapshot.as_mut(), table, &done.table, before.as_ref()).await;
+        }
         context.audit.record(event(context, &summary.source, &job.mode, &done)).await;
         progress.finished(&done);
         summary.tables.push(done);
@@ -160,6 +174,7 @@ fn summarize(table: TableName, outcome: Result<Loaded>, started: Instant) -> Tab
         version: loaded.as_ref().map(|loaded| loaded.version),
         nulled: loaded.as_ref().map_or(0, |loaded| loaded.nulled),
         columns: loaded.map(|loaded| loaded.drift).unwrap_or_default(),
+        proposals: 0,
         error,
     }
 }

@@ -18,5 +18,6 @@ pub mod model;
 pub mod path;
 pub mod plan;
 pub mod principal;
+pub mod proposal;
 pub mod restriction;
 pub mod tag;

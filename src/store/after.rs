@@ -110,6 +110,12 @@ impl State {
             Change::DropTagging { object, .. } => {
                 self.taggings.remove(&object.to_string());
             }
+            Change::CreateProposal(value) | Change::UpdateProposal { value, .. } => {
+                put(&mut self.proposals, value.object.to_string(), value);
+            }
+            Change::DropProposal { object, .. } => {
+                self.proposals.remove(&object.to_string());
+            }
             Change::CreateView(value) | Change::UpdateView { value, .. } => {
                 put(&mut self.views, value.name.clone(), value);
             }
@@ -153,6 +159,9 @@ impl Change {
                 | Self::CreateGrant(_)
                 | Self::UpdateGrant { .. }
                 | Self::DropGrant { .. }
+                | Self::CreateProposal(_)
+                | Self::UpdateProposal { .. }
+                | Self::DropProposal { .. }
                 | Self::CreateView(_)
                 | Self::UpdateView { .. }
                 | Self::DropView { .. }

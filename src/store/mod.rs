@@ -42,6 +42,7 @@ use failure::store_failed;
 use record::{Change, IngestJob, SourceRecord, State, Tagging, Unreleased, View};
 
 use crate::policy::model::Filter;
+use crate::policy::proposal::Proposal;
 use crate::policy::restriction::Restriction;
 use crate::policy::tag::Tag;
 
@@ -116,6 +117,7 @@ impl Store {
         let restrictions = objects::list(&mut transaction).await?;
         let tags = objects::list(&mut transaction).await?;
         let taggings = objects::list(&mut transaction).await?;
+        let proposals = objects::list(&mut transaction).await?;
         let views = objects::list::<View>(&mut transaction).await?.into_values();
         let views = views.map(|view| (view.value.name.clone(), view)).collect();
         let unreleased = objects::list::<Unreleased>(&mut transaction).await?.into_values();
@@ -133,6 +135,7 @@ impl Store {
             restrictions,
             tags,
             taggings,
+            proposals,
             views,
             unreleased,
             sources,
@@ -230,6 +233,11 @@ async fn apply(connection: &mut AnyConnection, change: &Change) -> Result<Applie
         Change::UpdateTagging { value, expected } => objects::update(connection, value, *expected).await,
         Change::DropTagging { object, expected } => {
             objects::drop::<Tagging>(connection, &object.to_string(), *expected).await
+        }
+        Change::CreateProposal(value) => objects::create(connection, value).await,
+        Change::UpdateProposal { value, expected } => objects::update(connection, value, *expected).await,
+        Change::DropProposal { object, expected } => {
+            objects::drop::<Proposal>(connection, &object.to_string(), *expected).await
         }
         Change::CreateView(value) => objects::create(connection, value).await,
         Change::UpdateView { value, expected } => objects::update(connection, value, *expected).await,

@@ -1,4 +1,5 @@
-//! Filters, restrictions, tags, tag assignments, views, unreleased columns, sources and jobs, each kept as one document under its kind and name.
+//! Filters, restrictions, tags, tag assignments, proposals, views, unreleased columns, sources and jobs, each kept as one
+//! document under its kind and name.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,7 @@ use super::record::{IngestJob, SourceRecord, Tagging, Unreleased, Versioned, Vie
 use super::{Applied, check_revision, exists_already};
 use crate::error::{Error, Result};
 use crate::policy::model::Filter;
+use crate::policy::proposal::Proposal;
 use crate::policy::restriction::Restriction;
 use crate::policy::tag::Tag;
 
@@ -74,6 +76,19 @@ impl Object for Tag {
 impl Object for Tagging {
     const KIND: &'static str = "tagging";
     const ACTIONS: [&'static str; 3] = ["assign_tags", "assign_tags", "remove_tags"];
+
+    fn name(&self) -> String {
+        self.object.to_string()
+    }
+
+    fn table(&self) -> Option<String> {
+        self.object.table().map(ToString::to_string)
+    }
+}
+
+impl Object for Proposal {
+    const KIND: &'static str = "proposal";
+    const ACTIONS: [&'static str; 3] = ["propose_tag", "update_proposal", "drop_proposal"];
 
     fn name(&self) -> String {
         self.object.to_string()

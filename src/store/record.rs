@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::policy::compile::Index;
 use crate::policy::model::{Filter, Grant, PolicySet, Role, TableName};
+use crate::policy::proposal::Proposal;
 use crate::policy::restriction::Restriction;
 use crate::policy::tag::{Tag, TaggedObject, Tags};
 
@@ -30,6 +31,8 @@ pub struct State {
     pub tags: BTreeMap<String, Versioned<Tag>>,
     /// By the object's text.
     pub taggings: BTreeMap<String, Versioned<Tagging>>,
+    /// By the object's text.
+    pub proposals: BTreeMap<String, Versioned<Proposal>>,
     /// By full name.
     pub views: BTreeMap<TableName, Versioned<View>>,
     pub unreleased: BTreeMap<TableName, Versioned<Unreleased>>,
@@ -186,6 +189,9 @@ pub enum Change {
     CreateTagging(Tagging),
     UpdateTagging { value: Tagging, expected: Option<i64> },
     DropTagging { object: TaggedObject, expected: Option<i64> },
+    CreateProposal(Proposal),
+    UpdateProposal { value: Proposal, expected: Option<i64> },
+    DropProposal { object: TaggedObject, expected: Option<i64> },
     CreateView(View),
     UpdateView { value: View, expected: Option<i64> },
     DropView { name: TableName, expected: Option<i64> },

@@ -46,6 +46,7 @@ mod policy_lint;
 mod policy_resources;
 mod policy_tests;
 mod postgres;
+mod proposals;
 mod queries;
 mod requests;
 mod resources;

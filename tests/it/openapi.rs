@@ -34,6 +34,7 @@ fn every_route_is_described_with_its_failures() {
         "/v1/restrictions/{restriction}",
         "/v1/tags/{tag}",
         "/v1/tag-assignments/{object}",
+        "/v1/proposals/{object}/accept",
         "/v1/views/{database}/{view}",
         "/v1/policy/plan",
         "/v1/policy/apply",

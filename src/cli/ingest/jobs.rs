@@ -52,6 +52,9 @@ pub struct CreateArgs {
     /// Names, or patterns with `*`.
     #[arg(long, required = true, value_delimiter = ',')]
     tables: Vec<String>,
+    /// Names or patterns of tables to leave out.
+    #[arg(long, value_delimiter = ',', value_name = "TABLES")]
+    exclude: Vec<String>,
     /// The database that they become tables of.
     #[arg(long, value_name = "DATABASE")]
     into: String,
@@ -74,6 +77,7 @@ impl CreateArgs {
             self.how;
         Definition {
             tables: self.tables,
+            exclude: self.exclude,
             into: self.into,
             mode,
             bookmark,

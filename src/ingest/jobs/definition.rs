@@ -24,6 +24,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 pub struct Definition {
     /// Names, or patterns with `*`.
     pub tables: Vec<String>,
+    /// Names or patterns of those to leave out.
+    #[serde(default)]
+    pub exclude: Vec<String>,
     /// The database that they become tables of.
     pub into: String,
     #[serde(default)]
@@ -96,6 +99,7 @@ impl Definition {
         let growth = Growth { bookmark: self.bookmark.clone(), overlap: self.overlap, key: self.key.clone() };
         Ok(Job {
             tables: self.tables.clone(),
+            exclude: self.exclude.clone(),
             into: self.into.clone(),
             mode: Mode::named(self.mode, growth, self.deletes, self.soft_delete.clone())?,
             on_drift: self.columns,

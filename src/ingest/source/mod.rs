@@ -3,12 +3,16 @@
 //! A source gives one consistent point for all tables that are asked for, says what each of them will be in the lake,
 //! and streams its rows. `docs/TYPES.md` has the mapping of types; a value is never changed on the way.
 
+pub mod discovery;
 mod mysql;
 pub mod pattern;
 mod postgres;
+mod sample;
 mod selection;
 mod split;
 mod sqlite;
+mod sqlite_discovery;
+mod sqlite_sample;
 mod sqlite_value;
 
 pub(crate) use self::postgres::rows_in as rows_in_copy;
@@ -22,13 +26,20 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::Sender;
 
+use self::discovery::Discovery;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A database that can be read at one consistent point.
 #[async_trait]
-pub trait Source: Send {
+pub trait Source: Send + Sync {
     /// One consistent point for all tables that match `tables`: names, or patterns with `*`.
     async fn snapshot(&self, tables: &[String]) -> Result<Box<dyn Snapshot>>;
+    /// What it has that matches `tables`, or all that it has when that is empty. No row is read.
+    async fn discover(&self, tables: &[String]) -> Result<Discovery> {
+        let all = ["*".to_owned()];
+        let snapshot = self.snapshot(if tables.is_empty() { &all } else { tables }).await?;
+        Ok(Discovery { schemas: Vec::new(), tables: snapshot.tables().iter().map(Into::into).collect() })
+    }
     /// Where it is, without its password.
     fn redacted_url(&self) -> String;
 }
@@ -47,6 +58,17 @@ pub trait Snapshot: Send {
     /// The greatest values of `columns`, in the order of the first one, then the second …: how far the table goes. None
     /// when no row has all of them.
     async fn reached(&mut self, table: &SourceTable, columns: &[String]) -> Result<Option<Vec<String>>>;
+    /// At most `rows` rows of `columns`, in their order; from all over a large table where that is cheap. Texts may be cut
+    /// short, and what the lake cannot hold is NULL.
+    async fn sample(
+        &mut self,
+        table: &SourceTable,
+        columns: &[String],
+        rows: usize,
+    ) -> Result<Vec<RecordBatch>> {
+        let selection = Selection { columns: columns.to_vec(), ..Selection::default() };
+        sample::first(self.readers(table, &selection).await?, rows).await
+    }
 }
 
 /// Reads a part of a table, or all of it.
@@ -130,6 +152,13 @@ pub struct ReadOptions {
     /// How many parts of a table are read side by side, where the source allows it.
     pub readers: usize,
     pub unrepresentable: Unrepresentable,
+}
+
+impl ReadOptions {
+    /// The same for a sample, which no value stops.
+    fn lenient(self) -> Self {
+        Self { unrepresentable: Unrepresentable::Null, ..self }
+    }
 }
 
 /// What becomes of a value that no type of the lake holds: an infinite date, a zero date, a NaN in a decimal.

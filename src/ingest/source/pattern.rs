@@ -21,6 +21,30 @@ pub fn choose(found: Vec<Found>, patterns: &[String], default_schema: Option<&st
     Ok(found.into_iter().filter(is_meant).collect())
 }
 
+/// `tables` but those that `exclude` means. There a pattern without a schema means tables of every schema, since it is better to
+/// leave out one too many. A name that is misspelt is an error; a pattern with `*` may mean nothing yet.
+pub fn without<T>(
+    tables: Vec<T>,
+    exclude: &[String],
+    named: impl for<'a> Fn(&'a T) -> (Option<&'a str>, &'a str),
+) -> Result<Vec<T>> {
+    let is_excluded = |pattern: &str, table: &T| {
+        let (schema, name) = named(table);
+        let in_schema = |(of, rest)| schema.is_some_and(|schema| fits(of, schema)) && fits(rest, name);
+        fits(pattern, name) || pattern.split_once('.').is_some_and(in_schema)
+    };
+    for pattern in exclude {
+        if !pattern.contains('*') && !tables.iter().any(|table| is_excluded(pattern, table)) {
+            let detail = format!(
+                "no table is called `{pattern}` among those that are meant, so it cannot be excluded"
+            );
+            return Err(Error::new(ErrorKind::NotFound, detail));
+        }
+    }
+    let stays = |table: &T| !exclude.iter().any(|pattern| is_excluded(pattern, table));
+    Ok(tables.into_iter().filter(stays).collect())
+}
+
 fn means(pattern: &str, table: &Found, default_schema: Option<&str>) -> bool {
     let in_default = table.schema.as_deref() == default_schema || table.schema.is_none();
     if in_default && fits(pattern, &table.name) {
@@ -81,5 +105,18 @@ mod tests {
         assert_eq!(choose(&["*"]).unwrap(), [table("public", "a"), table("public", "b")]);
         assert_eq!(choose(&["other.*", "b"]).unwrap(), [table("public", "b"), table("other", "a")]);
         assert_eq!(choose(&["a", "c"]).unwrap_err().detail(), "the source has no table `c`");
+    }
+
+    #[test]
+    fn what_is_excluded_is_left_out_in_every_schema_and_a_misspelt_name_is_told() {
+        let tables = [("a", "t"), ("a", "log_1"), ("b", "log_2"), ("b", "t")];
+        let without = |exclude: &[&str]| {
+            let exclude = exclude.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+            without(tables.to_vec(), &exclude, |(schema, name)| (Some(schema), name))
+        };
+        assert_eq!(without(&["log_*"]).unwrap(), [("a", "t"), ("b", "t")]);
+        assert_eq!(without(&["b.*", "log_1"]).unwrap(), [("a", "t")]);
+        assert_eq!(without(&["none*"]).unwrap(), tables);
+        assert!(without(&["t", "lgo_1"]).unwrap_err().detail().contains("`lgo_1`"));
     }
 }

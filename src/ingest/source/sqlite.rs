@@ -15,10 +15,14 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::Sender;
 
+use super::discovery::Discovery;
 use super::pattern::{Found, choose};
 use super::selection::{Spelling, furthest};
 use super::sqlite_value::Column;
-use super::{ReadOptions, ReadSummary, Selection, Snapshot, Source, SourceTable, TableReader, Unfit, quoted};
+use super::{
+    ReadOptions, ReadSummary, Selection, Snapshot, Source, SourceTable, TableReader, Unfit, quoted,
+    sqlite_discovery, sqlite_sample,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::mode::Overlap;
 
@@ -61,6 +65,12 @@ impl Source for Sqlite {
         Ok(Box::new(SqliteSnapshot { connection, tables: described, options: self.options }))
     }
 
+    async fn discover(&self, tables: &[String]) -> Result<Discovery> {
+        let mut connection = self.connect().await?;
+        sqlx::query("BEGIN").execute(&mut connection).await.map_err(read_failed)?;
+        sqlite_discovery::discover(&mut connection, tables).await
+    }
+
     fn redacted_url(&self) -> String {
         self.url.clone()
     }
@@ -81,24 +91,20 @@ impl Sqlite {
     }
 }
 
+/// Tables and views, with what each is.
+pub(super) const TABLES: &str = "SELECT name, type FROM sqlite_schema \
+     WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name";
+
+pub(super) const COLUMNS: &str =
+    "SELECT name, type, \"notnull\", pk FROM pragma_table_xinfo($1) WHERE hidden <> 1";
+
 async fn found(connection: &mut SqliteConnection) -> Result<Vec<Found>> {
-    let names: Vec<String> = sqlx::query_scalar(
-        "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
-         ORDER BY name",
-    )
-    .fetch_all(connection)
-    .await
-    .map_err(read_failed)?;
+    let names: Vec<String> = sqlx::query_scalar(TABLES).fetch_all(connection).await.map_err(read_failed)?;
     Ok(names.into_iter().map(|name| Found { schema: None, name }).collect())
 }
 
 async fn describe(connection: &mut SqliteConnection, name: String) -> Result<SourceTable> {
-    let rows =
-        sqlx::query("SELECT name, type, \"notnull\", pk FROM pragma_table_xinfo($1) WHERE hidden <> 1")
-            .bind(&name)
-            .fetch_all(&mut *connection)
-            .await
-            .map_err(read_failed)?;
+    let rows = sqlx::query(COLUMNS).bind(&name).fetch_all(&mut *connection).await.map_err(read_failed)?;
     let mut fields = Vec::with_capacity(rows.len());
     let (mut key, mut optional) = (Vec::new(), Vec::new());
     let mut problem = None;
@@ -133,7 +139,7 @@ async fn describe(connection: &mut SqliteConnection, name: String) -> Result<Sou
     })
 }
 
-fn no_equal(column: &str, declared: &str) -> String {
+pub(super) fn no_equal(column: &str, declared: &str) -> String {
     if declared.is_empty() {
         format!(
             "column `{column}` has no declared type, so its values may be anything; bring in a view that casts it to a table with one"
@@ -146,7 +152,7 @@ fn no_equal(column: &str, declared: &str) -> String {
 }
 
 /// The type of the lake for a declared type, by its name without the arguments. See docs/TYPES.md.
-fn mapped(declared: &str) -> Option<DataType> {
+pub(super) fn mapped(declared: &str) -> Option<DataType> {
     let declared = declared.trim().to_uppercase();
     let (name, arguments) = match declared.split_once('(') {
         Some((name, rest)) => (name.trim(), Some(rest.trim_end_matches(')'))),
@@ -201,6 +207,16 @@ impl Snapshot for SqliteSnapshot {
         let value = |at| row.try_get::<String, _>(at).map_err(read_failed);
         (0..columns.len()).map(value).collect::<Result<Vec<_>>>().map(Some)
     }
+
+    async fn sample(
+        &mut self,
+        table: &SourceTable,
+        columns: &[String],
+        rows: usize,
+    ) -> Result<Vec<RecordBatch>> {
+        let mut connection = self.connection.lock().await;
+        sqlite_sample::sample(&mut connection, &table.only(columns)?, rows, self.options.lenient()).await
+    }
 }
 
 #[async_trait]
@@ -211,19 +227,30 @@ impl TableReader for SqliteReader {
         let names = table.schema.fields().iter().map(|field| quoted(field.name())).collect::<Vec<_>>();
         let condition = self.condition.as_ref().map(|it| format!(" WHERE {it}")).unwrap_or_default();
         let statement = format!("SELECT {} FROM {}{condition}", names.join(", "), quoted(&table.name));
-        let mut rows = sqlx::query(AssertSqlSafe(statement)).fetch(&mut *connection);
-        let mut reading = Reading::new(table, self.options);
-        while let Some(row) = rows.try_next().await.map_err(read_failed)? {
-            reading.take(&row)?;
-            if reading.is_full() && batches.send(reading.batch()?).await.is_err() {
-                return Ok(reading.summary());
-            }
-        }
-        if reading.waiting > 0 {
-            let _ = batches.send(reading.batch()?).await;
-        }
-        Ok(reading.summary())
+        rows(&mut connection, table, statement, self.options, &batches).await
     }
+}
+
+/// Sends the rows of `table` that `statement` selects. A receiver that is gone ends it.
+pub(super) async fn rows(
+    connection: &mut SqliteConnection,
+    table: &SourceTable,
+    statement: String,
+    options: ReadOptions,
+    batches: &Sender<RecordBatch>,
+) -> Result<ReadSummary> {
+    let mut rows = sqlx::query(AssertSqlSafe(statement)).fetch(connection);
+    let mut reading = Reading::new(table, options);
+    while let Some(row) = rows.try_next().await.map_err(read_failed)? {
+        reading.take(&row)?;
+        if reading.is_full() && batches.send(reading.batch()?).await.is_err() {
+            return Ok(reading.summary());
+        }
+    }
+    if reading.waiting > 0 {
+        let _ = batches.send(reading.batch()?).await;
+    }
+    Ok(reading.summary())
 }
 
 /// Conditions as SQLite has them. A bookmark is kept as a literal.
@@ -309,7 +336,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn read_failed(fault: sqlx::Error) -> Error {
+pub(super) fn read_failed(fault: sqlx::Error) -> Error {
     Error::new(ErrorKind::Unavailable, format!("the source could not be read: {fault}")).with_source(fault)
 }
 

@@ -18,8 +18,8 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::admin::{
-    access, audit, databases, filters, grants, ingest_jobs, ingest_runs, me, policy, restrictions, roles,
-    sources, tables, tag_assignments, tags, views,
+    access, audit, databases, filters, grants, ingest_jobs, ingest_runs, me, policy, proposals, restrictions,
+    roles, sources, tables, tag_assignments, tags, views,
 };
 use super::caller::RequestId;
 use super::error::{Problem, panicked, tell};
@@ -82,6 +82,9 @@ pub(super) fn table() -> OpenApiRouter<Arc<App>> {
             tag_assignments::replace_tag_assignment,
             tag_assignments::drop_tag_assignment
         ))
+        .routes(routes!(proposals::list_proposals))
+        .routes(routes!(proposals::accept_proposal))
+        .routes(routes!(proposals::reject_proposal))
         .routes(routes!(policy::plan_policy))
         .routes(routes!(policy::apply_policy))
         .routes(routes!(policy::export_policy))

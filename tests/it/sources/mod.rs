@@ -1,5 +1,6 @@
 //! What is brought in from each kind of database, value by value, from a real server.
 
+mod discovery;
 mod edges;
 mod large;
 mod mysql;
@@ -7,4 +8,5 @@ mod parallel;
 mod postgres;
 mod read;
 mod samples;
-mod sqlite;
+mod sampling;
+pub mod sqlite;

@@ -26,13 +26,13 @@ const LENIENT: ReadOptions = ReadOptions {
 };
 
 /// A new database in which `statements` have run.
-async fn database(statements: &[&str]) -> String {
+pub async fn database(statements: &[&str]) -> String {
     let url = MariaDbServer::shared().await.database().await;
     run(&url, statements).await;
     url
 }
 
-async fn run(url: &str, statements: &[&str]) {
+pub async fn run(url: &str, statements: &[&str]) {
     let mut connection = MySqlConnection::connect(url).await.unwrap();
     connection.execute("SET sql_mode = ''").await.unwrap();
     for statement in statements {

@@ -1,11 +1,13 @@
 //! MySQL and MariaDB as a source: read-only transactions that all see the same consistent snapshot.
 //!
 //! What a column becomes is in `types`, how a row becomes Arrow is in `read`, how several connections come to one point in
-//! time in `point`; this file connects and lists the tables. The snapshot holds for InnoDB; a table of an engine without transactions (MyISAM, Aria)
+//! time in `point`, all that there is to know of the tables in `discover`; this file connects and lists the tables. The snapshot holds for InnoDB; a table of an engine without transactions (MyISAM, Aria)
 //! is read as it is at the moment of reading, since the server knows no older state of it.
 
+mod discover;
 mod point;
 mod read;
+mod sample;
 mod types;
 
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use tokio::sync::mpsc::Sender;
 use url::Url;
 
 use self::types::{Declared, Mapped};
+use super::discovery::Discovery;
 use super::pattern::{self, Found};
 use super::selection::{Spelling, furthest};
 use super::split::Parts;
@@ -41,16 +44,27 @@ const SESSION: [&str; 5] = [
 ];
 
 /// The server's own schemas are not tables of anybody; sequences and temporary tables have no rows to bring in.
-const TABLES: &str = "SELECT table_schema, table_name, table_type, table_rows, engine, data_length \
+const TABLES: &str = "SELECT table_schema, table_name, table_type, table_rows, engine, data_length, table_comment \
      FROM information_schema.tables \
      WHERE table_schema NOT IN ('information_schema', 'performance_schema', 'mysql', 'sys') \
        AND table_type IN ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED') \
      ORDER BY table_schema, table_name";
 
+/// Columns and what is asked of them; the end of the statement says of which tables.
+macro_rules! columns {
+    ($end:literal) => {
+        concat!(
+            "SELECT table_schema, table_name, column_name, data_type, column_type, is_nullable, \
+               numeric_precision, numeric_scale, character_set_name, column_key, column_comment, `privileges` \
+             FROM information_schema.columns WHERE table_schema = ? ",
+            $end
+        )
+    };
+}
+use columns;
+
 /// The comparison ignores case here, so the exact names are compared again on this side.
-const COLUMNS: &str = "SELECT table_schema, table_name, column_name, data_type, column_type, is_nullable, \
-       numeric_precision, numeric_scale, character_set_name, column_key \
-     FROM information_schema.columns WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position";
+const COLUMNS: &str = columns!("AND table_name = ? ORDER BY ordinal_position");
 
 /// A server that answered once.
 struct MySql {
@@ -90,6 +104,7 @@ struct Listed {
     estimate: Option<u64>,
     /// Of a table whose rows are all of one moment.
     bytes: u64,
+    comment: Option<String>,
 }
 
 /// The server at `url`, after it has let us in once: a wrong address or password is told before any work.
@@ -109,6 +124,10 @@ impl Source for MySql {
         let (tables, columns, sizes) = self.list(first, tables).await?;
         let connections = connections.into_iter().map(|one| Arc::new(Mutex::new(one))).collect();
         Ok(Box::new(Point { connections, tables, sizes, columns, reading: self.reading }))
+    }
+
+    async fn discover(&self, tables: &[String]) -> Result<Discovery> {
+        self.discovered(tables).await
     }
 
     fn redacted_url(&self) -> String {
@@ -168,6 +187,15 @@ impl Snapshot for Point {
         let Some(row) = self.row(&known.name, statement).await? else { return Ok(None) };
         let value = |at| read::text(&row, at).map(Option::unwrap_or_default);
         (0..columns.len()).map(value).collect::<Result<Vec<_>>>().map(Some)
+    }
+
+    async fn sample(
+        &mut self,
+        table: &SourceTable,
+        columns: &[String],
+        rows: usize,
+    ) -> Result<Vec<RecordBatch>> {
+        self.sampled(table, columns, rows).await
     }
 }
 
@@ -234,7 +262,7 @@ impl TableReader for Reader {
         let mut rows = 0_u64;
         while let Some(part) = self.parts.take() {
             let condition = part.with(self.condition.as_ref());
-            let wanted = read::Wanted { table, columns, condition: condition.as_deref() };
+            let wanted = read::Wanted { table, columns, condition: condition.as_deref(), limit: None };
             let read = read::rows(&mut connection, wanted, &self.reading, &mut unfit, &batches).await?;
             rows = rows.saturating_add(read);
             if batches.is_closed() {
@@ -340,6 +368,7 @@ fn listed(row: &MySqlRow) -> Result<Listed> {
             Some("InnoDB") => read::number(row, 5)?.unwrap_or_default(),
             _ => 0,
         },
+        comment: read::text(row, 6)?,
     })
 }
 
@@ -353,16 +382,7 @@ fn described(listed: &Listed, rows: &[MySqlRow]) -> Result<(SourceTable, Vec<Map
         if named(0)? != listed.schema || named(1)? != listed.name {
             continue;
         }
-        let declared = Declared {
-            name: named(2)?,
-            data_type: named(3)?.to_ascii_lowercase(),
-            column_type: named(4)?.to_ascii_lowercase(),
-            // What a view says about NULL is a guess of the server's.
-            nullable: listed.is_view || named(5)? != "NO",
-            precision: read::number(row, 6)?,
-            scale: read::number(row, 7)?,
-            charset: read::text(row, 8)?,
-        };
+        let declared = declared(row, listed.is_view)?;
         if read::text(row, 9)?.is_some_and(|key| key == "PRI") {
             key.push(declared.name.clone());
         } else if declared.nullable {
@@ -374,8 +394,7 @@ fn described(listed: &Listed, rows: &[MySqlRow]) -> Result<(SourceTable, Vec<Map
         }
     }
     if columns.is_empty() && problem.is_none() {
-        problem =
-            Some(format!("the server shows no columns of `{}`; a view of it may be broken", listed.name));
+        problem = Some(no_columns(&listed.name));
     }
     let fields = columns.iter().map(|column| column.field.clone()).collect::<Vec<_>>();
     let table = SourceTable {
@@ -388,6 +407,26 @@ fn described(listed: &Listed, rows: &[MySqlRow]) -> Result<(SourceTable, Vec<Map
         problem,
     };
     Ok((table, columns))
+}
+
+/// A column from a row of [`COLUMNS`].
+fn declared(row: &MySqlRow, is_view: bool) -> Result<Declared> {
+    let named = |index| read::text(row, index).map(Option::unwrap_or_default);
+    Ok(Declared {
+        name: named(2)?,
+        data_type: named(3)?.to_ascii_lowercase(),
+        column_type: named(4)?.to_ascii_lowercase(),
+        // What a view says about NULL is a guess of the server's.
+        nullable: is_view || named(5)? != "NO",
+        precision: read::number(row, 6)?,
+        scale: read::number(row, 7)?,
+        charset: read::text(row, 8)?,
+    })
+}
+
+/// Why a table without columns cannot be brought in.
+fn no_columns(table: &str) -> String {
+    format!("the server shows no columns of `{table}`; a view of it may be broken")
 }
 
 /// A failure in the middle of a table: the server's words when it has any.

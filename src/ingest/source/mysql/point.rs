@@ -57,7 +57,7 @@ impl MySql {
         Ok(connections)
     }
 
-    async fn session(&self) -> Result<MySqlConnection> {
+    pub(super) async fn session(&self) -> Result<MySqlConnection> {
         let mut connection = self.connect().await?;
         for statement in SESSION {
             connection.execute(statement).await.map_err(|error| self.refused("open a snapshot", error))?;
@@ -90,10 +90,22 @@ impl MySql {
 impl Point {
     /// The parts of `table`, which has `bytes`, by ranges of its key if that is one whole number.
     pub(super) async fn parts(&self, table: &SourceTable, columns: &[Mapped], bytes: u64) -> Result<Parts> {
-        let count = cuts(bytes, 1, self.connections.len()).len().saturating_add(1);
+        match cuts(bytes, 1, self.connections.len()).len() {
+            0 => Ok(Parts::whole()),
+            cuts => self.ranges(table, columns, cuts.saturating_add(1)).await,
+        }
+    }
+
+    /// `count` ranges of the key of `table` if that is one whole number; all of it else.
+    pub(super) async fn ranges(
+        &self,
+        table: &SourceTable,
+        columns: &[Mapped],
+        count: usize,
+    ) -> Result<Parts> {
         let [key] = table.key.as_slice() else { return Ok(Parts::whole()) };
         let is_whole = |column: &Mapped| matches!(column.reading, Reading::Signed | Reading::Unsigned);
-        if count == 1 || !column(columns, key).is_some_and(is_whole) {
+        if !column(columns, key).is_some_and(is_whole) {
             return Ok(Parts::whole());
         }
         let name = quoted(key);

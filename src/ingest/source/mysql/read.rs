@@ -28,6 +28,8 @@ pub(super) struct Wanted<'a> {
     pub table: &'a SourceTable,
     pub columns: &'a [Mapped],
     pub condition: Option<&'a str>,
+    /// At most so many rows.
+    pub limit: Option<usize>,
 }
 
 /// Sends all rows of `wanted` and says how many there were. A receiver that is gone ends it.
@@ -69,10 +71,11 @@ async fn send(batch: &mut Batch<'_>, batches: &Sender<RecordBatch>, rows: &mut u
     Ok(taken)
 }
 
-fn select(Wanted { table, columns, condition }: Wanted<'_>) -> String {
+fn select(Wanted { table, columns, condition, limit }: Wanted<'_>) -> String {
     let expressions = columns.iter().map(|column| column.expression.as_str()).collect::<Vec<_>>().join(", ");
     let rows = condition.map(|condition| format!(" WHERE {condition}")).unwrap_or_default();
-    format!("SELECT {expressions} FROM {}{rows}", full_name(table))
+    let limit = limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
+    format!("SELECT {expressions} FROM {}{rows}{limit}", full_name(table))
 }
 
 /// The table with its schema.

@@ -1,11 +1,13 @@
 //! PostgreSQL as a source: one exported snapshot for all connections, and `COPY` in binary straight into Arrow.
 //!
 //! What a column becomes is in `types`, the bytes are read in `copy` and `column`, parts side by side in `read`; this file
-//! connects, opens the point in time and lists the tables.
+//! connects, opens the point in time and lists the tables; `discover` tells all that there is to know of them.
 
 mod column;
 mod copy;
+mod discover;
 mod read;
+mod sample;
 mod types;
 
 pub(crate) use self::copy::rows_in;
@@ -13,6 +15,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::RecordBatch;
 use arrow_schema::Schema;
 use async_trait::async_trait;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
@@ -21,6 +24,7 @@ use url::Url;
 
 use self::read::{Connections, TablePart};
 use self::types::{Declared, Kind, Mapped};
+use super::discovery::Discovery;
 use super::pattern::{Found, choose};
 use super::selection::{Spelling, furthest};
 use super::split::Parts;
@@ -43,32 +47,53 @@ const SESSION: [&str; 6] = [
 /// The point that all reads see.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
-/// Tables, views, materialized views, partitioned and foreign tables; a partition is read with its table.
-const TABLES: &str = "SELECT n.nspname::text, c.relname::text, c.oid::int8, c.reltuples::int8 \
-     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-     WHERE c.relkind IN ('r', 'v', 'm', 'p', 'f') AND NOT c.relispartition \
-       AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%' \
-     ORDER BY 1, 2";
+/// The condition of a schema `n` that is not the server's own.
+macro_rules! is_schema {
+    () => {
+        "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%' \
+         AND n.nspname NOT LIKE 'pg\\_temp%'"
+    };
+}
 
-/// Each column with the type that its domain, if it has one, is over in the end.
-const COLUMNS: &str = "WITH RECURSIVE base (attnum, oid, typmod) AS ( \
-       SELECT attnum, atttypid, atttypmod FROM pg_attribute \
-       WHERE attrelid = $1::int8::oid AND attnum > 0 AND NOT attisdropped \
+/// The condition of a `c` in a schema `n` that is listed: tables, views, materialized views, partitioned and foreign tables. A
+/// partition is read with its table.
+macro_rules! is_table {
+    () => {
+        concat!("c.relkind IN ('r', 'v', 'm', 'p', 'f') AND NOT c.relispartition AND ", is_schema!())
+    };
+}
+use {is_schema, is_table};
+
+const TABLES: &str = concat!(
+    "SELECT n.nspname::text, c.relname::text, c.oid::int8, c.reltuples::int8 \
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE ",
+    is_table!(),
+    " ORDER BY 1, 2"
+);
+
+/// Each column of some tables, with the type that its domain, if it has one, is over in the end.
+const COLUMNS: &str = "WITH RECURSIVE base (attrelid, attnum, oid, typmod) AS ( \
+       SELECT attrelid, attnum, atttypid, atttypmod FROM pg_attribute \
+       WHERE attrelid = ANY ($1::int8[]::oid[]) AND attnum > 0 AND NOT attisdropped \
        UNION ALL \
-       SELECT base.attnum, t.typbasetype, t.typtypmod FROM base JOIN pg_type t ON t.oid = base.oid \
+       SELECT base.attrelid, base.attnum, t.typbasetype, t.typtypmod FROM base JOIN pg_type t ON t.oid = base.oid \
        WHERE t.typtype = 'd') \
      SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), t.typname::text, t.typtype::text, base.typmod, \
-       e.typname::text, e.typtype::text, a.attnotnull \
+       e.typname::text, e.typtype::text, a.attnotnull, \
+       a.attrelid::int8, d.description, has_column_privilege(a.attrelid, a.attnum, 'SELECT') \
      FROM base JOIN pg_type t ON t.oid = base.oid AND t.typtype <> 'd' \
-     JOIN pg_attribute a ON a.attrelid = $1::int8::oid AND a.attnum = base.attnum \
+     JOIN pg_attribute a ON a.attrelid = base.attrelid AND a.attnum = base.attnum \
      LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A' \
-     ORDER BY a.attnum";
+     LEFT JOIN pg_description d \
+       ON d.classoid = 'pg_class'::regclass AND d.objoid = a.attrelid AND d.objsubid = a.attnum \
+     ORDER BY a.attrelid, a.attnum";
 
-/// The columns of the primary key, in its order.
-const KEY: &str = "SELECT a.attname::text FROM pg_index i \
+/// The columns of the primary keys of some tables, in their order.
+const KEY: &str = "SELECT a.attname::text, i.indrelid::int8 FROM pg_index i \
      JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place) ON true \
      JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum \
-     WHERE i.indrelid = $1::int8::oid AND i.indisprimary AND k.place <= i.indnkeyatts ORDER BY k.place";
+     WHERE i.indrelid = ANY ($1::int8[]::oid[]) AND i.indisprimary AND k.place <= i.indnkeyatts \
+     ORDER BY i.indrelid, k.place";
 
 /// A server that answered once.
 #[derive(Clone)]
@@ -151,6 +176,11 @@ impl Source for Postgres {
         Ok(Box::new(Point { connections, tables, known, reading: self.reading }))
     }
 
+    async fn discover(&self, tables: &[String]) -> Result<Discovery> {
+        let mut connection = self.session().await?;
+        discover::discover(&mut connection, tables).await
+    }
+
     fn redacted_url(&self) -> String {
         self.shown.clone()
     }
@@ -171,8 +201,8 @@ async fn described(
     oid: i64,
     estimate: i64,
 ) -> Result<(SourceTable, Arc<[Mapped]>)> {
-    let rows = sqlx::query(COLUMNS).bind(oid).fetch_all(&mut *connection).await.map_err(read_failed)?;
-    let key = sqlx::query_scalar(KEY).bind(oid).fetch_all(connection).await.map_err(read_failed)?;
+    let rows = sqlx::query(COLUMNS).bind(vec![oid]).fetch_all(&mut *connection).await.map_err(read_failed)?;
+    let key = sqlx::query_scalar(KEY).bind(vec![oid]).fetch_all(connection).await.map_err(read_failed)?;
     let (mut columns, mut problem) = (Vec::with_capacity(rows.len()), None);
     for row in &rows {
         match declared(row)?.mapped() {
@@ -254,6 +284,15 @@ impl Snapshot for Point {
         };
         let value = |at| row.try_get::<String, _>(at).map_err(read_failed);
         (0..columns.len()).map(value).collect::<Result<Vec<_>>>().map(Some)
+    }
+
+    async fn sample(
+        &mut self,
+        table: &SourceTable,
+        columns: &[String],
+        rows: usize,
+    ) -> Result<Vec<RecordBatch>> {
+        self.sampled(table, columns, rows).await
     }
 }
 

@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use futures::TryStreamExt;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Executor, Row};
-use tokio::sync::Mutex;
 use tokio::sync::mpsc::Sender;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::super::split::{Part, Parts, cuts};
 use super::super::{ReadOptions, ReadSummary, SourceTable, TableReader, quoted};
@@ -91,6 +91,11 @@ impl Connections {
             first.execute(sqlx::AssertSqlSafe(lock)).await.map_err(read_failed)?;
         }
         Ok(by_blocks(&cuts))
+    }
+
+    /// The connection that the point in time was opened on.
+    pub async fn first(&self) -> MutexGuard<'_, PgConnection> {
+        self.0.first.lock().await
     }
 
     /// The first row that `statement` gives.
@@ -192,7 +197,7 @@ impl TablePart {
     ) -> Result<ReadSummary> {
         let mut sum = ReadSummary::default();
         while let Some(part) = self.parts.take() {
-            sum = sum.and(self.copy(connection, &part, batches).await?);
+            sum = sum.and(self.copy_out(connection, &self.statement(&part), batches).await?);
             if batches.is_closed() {
                 break;
             }
@@ -200,17 +205,16 @@ impl TablePart {
         Ok(sum)
     }
 
-    /// Sends the rows of one part.
-    async fn copy(
+    /// Sends the rows that `statement` copies.
+    pub async fn copy_out(
         &self,
         connection: &mut PgConnection,
-        part: &Part,
+        statement: &str,
         batches: &Sender<RecordBatch>,
     ) -> Result<ReadSummary> {
-        let statement = self.statement(part);
         let schema = Arc::clone(&self.table.schema);
         let mut decoder = Decoder::new(&self.table.name, schema, &self.columns, self.reading);
-        let mut stream = connection.copy_out_raw(&statement).await.map_err(read_failed)?;
+        let mut stream = connection.copy_out_raw(statement).await.map_err(read_failed)?;
         while let Some(bytes) = stream.try_next().await.map_err(read_failed)? {
             decoder.give(&bytes);
             while decoder.advance()? {

@@ -34,6 +34,9 @@ pub(in super::super) struct JobBody {
     /// Names, or patterns with `*`.
     #[schema(example = json!(["orders", "customer*"]))]
     tables: Vec<String>,
+    /// Names or patterns of those to leave out.
+    #[serde(default)]
+    exclude: Vec<String>,
     /// The database that they become tables of.
     into: String,
     /// `snapshot`, `append` or `merge`.
@@ -102,6 +105,7 @@ impl JobBody {
     fn definition(self) -> Definition {
         Definition {
             tables: self.tables,
+            exclude: self.exclude,
             into: self.into,
             mode: self.mode,
             bookmark: self.bookmark,
@@ -126,6 +130,7 @@ impl JobView {
             name: kept.value.name.clone(),
             source: kept.value.source.clone(),
             tables: it.tables,
+            exclude: it.exclude,
             into: it.into,
             mode: it.mode,
             bookmark: it.bookmark,

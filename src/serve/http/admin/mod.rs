@@ -14,6 +14,7 @@ pub(super) mod ingest_jobs;
 pub(super) mod ingest_runs;
 pub(super) mod me;
 pub(super) mod policy;
+pub(super) mod proposals;
 pub(super) mod restrictions;
 pub(super) mod roles;
 pub(super) mod sources;
