@@ -1,10 +1,11 @@
-//! `lakegate ingest run`: tables of a database become tables of the lake.
+//! `lakegate ingest run`: tables of a database, and files, become tables of the lake.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Subcommand;
 
+use super::files::FileArgs;
 use crate::app::audit_into;
 use crate::catalog::publish::Catalog;
 use crate::config::Config;
@@ -35,7 +36,7 @@ enum IngestCommand {
 /// `lakegate ingest run …`
 #[derive(clap::Args)]
 pub struct RunArgs {
-    /// postgres://…, mysql://… or sqlite://…
+    /// postgres://…, mysql://…, sqlite://…, file:///… or s3://…
     #[arg(long)]
     source: String,
     /// Names, or patterns with `*`.
@@ -65,6 +66,8 @@ pub struct RunArgs {
     /// What becomes of values that no type of the lake holds, such as infinite dates.
     #[arg(long, value_enum, default_value_t = Unrepresentable::Fail)]
     unrepresentable: Unrepresentable,
+    #[command(flatten)]
+    files: FileArgs,
     /// Print the summary as JSON.
     #[arg(long)]
     json: bool,
@@ -122,8 +125,9 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
         readers: config.limits.ingest_readers,
         ..ReadOptions::default()
     };
-    let mut source = source::open(&args.source, options).await?;
     let mode = args.mode()?;
+    let files = args.files.options(&context.lake);
+    let mut source = source::open_with_files(&args.source, options, files).await?;
     let job = Job { tables: args.tables, into: args.into, mode };
     let progress: Arc<dyn Progress> = if args.json { Arc::new(Silent) } else { Arc::new(Bars::new()) };
     let summary = ingest::run(&context, source.as_mut(), &job, &progress).await?;
@@ -182,8 +186,14 @@ pub(super) fn table(summary: &Summary) -> String {
             (None, Some(version)) => {
                 let nulled =
                     if done.nulled > 0 { format!("  {} values nulled", done.nulled) } else { String::new() };
+                let rejected = match done.rejected {
+                    0 => String::new(),
+                    lines => format!("  {lines} lines rejected"),
+                };
                 let (rows, bytes, seconds) = (done.rows, done.bytes, done.seconds);
-                text += &format!("{name:32} {rows:>13} {bytes:>12} {seconds:>9.2} {version:>8}{nulled}\n");
+                text += &format!(
+                    "{name:32} {rows:>13} {bytes:>12} {seconds:>9.2} {version:>8}{nulled}{rejected}\n"
+                );
             }
             (error, _) => {
                 let detail = error.as_ref().map_or("", |failure| failure.detail.as_str());

@@ -71,6 +71,8 @@ pub struct TableSummary {
     pub version: Option<i64>,
     /// Values that the lake cannot hold and that were asked to become NULL.
     pub nulled: u64,
+    /// Lines of files that are no rows and are in the file for rejected lines.
+    pub rejected: u64,
     pub error: Option<Failure>,
 }
 
@@ -98,6 +100,11 @@ pub async fn run(
 ) -> Result<Summary> {
     // Known before the first row is read, and not after the last one is written.
     check_database(&job.into)?;
+    if !source.has_bookmarks() && job.mode != Mode::Snapshot {
+        return Err(Error::invalid_request(
+            "files have no bookmark to go on from: bring them in whole, with `--mode snapshot`",
+        ));
+    }
     let mut snapshot = source.snapshot(&job.tables).await?;
     let found = snapshot.tables().to_vec();
     let mut summary = Summary { source: source.redacted_url(), tables: Vec::new() };
@@ -113,7 +120,7 @@ pub async fn run(
         } else {
             Loading { context, table, name: &name, mode: &job.mode, progress }.run(snapshot.as_mut()).await
         };
-        let done = summarize(name, outcome, started);
+        let done = summarize(name, outcome, snapshot.rejected(table), started);
         context.audit.record(event(context.catalog.actor(), &summary.source, &job.mode, &done)).await;
         progress.finished(&done);
         summary.tables.push(done);
@@ -126,7 +133,7 @@ fn about(name: &TableName, error: Error) -> Error {
     Error::new(error.kind(), format!("`{name}`: {}", error.detail())).with_source(error)
 }
 
-fn summarize(table: TableName, outcome: Result<Loaded>, started: Instant) -> TableSummary {
+fn summarize(table: TableName, outcome: Result<Loaded>, rejected: u64, started: Instant) -> TableSummary {
     let seconds = started.elapsed().as_secs_f64();
     let (loaded, error) = match outcome {
         Ok(loaded) => (Some(loaded), None),
@@ -143,6 +150,7 @@ fn summarize(table: TableName, outcome: Result<Loaded>, started: Instant) -> Tab
         seconds,
         version: loaded.as_ref().map(|loaded| loaded.version),
         nulled: loaded.map_or(0, |loaded| loaded.nulled),
+        rejected,
         error,
     }
 }
@@ -156,6 +164,7 @@ fn event(actor: &str, source: &str, mode: &Mode, done: &TableSummary) -> AuditEv
     event.duration_ms = i64::try_from((done.seconds * 1000.0).round() as u128).unwrap_or(i64::MAX);
     event.policy = serde_json::json!({
         "source": source, "mode": mode.to_string(), "version": done.version, "nulled": done.nulled,
+        "rejected": done.rejected,
     });
     if let Some(failure) = &done.error {
         event.verdict = Verdict::Failed;

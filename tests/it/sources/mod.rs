@@ -4,5 +4,5 @@ mod edges;
 mod mysql;
 mod parallel;
 mod postgres;
-mod read;
+pub mod read;
 mod sqlite;
