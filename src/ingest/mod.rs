@@ -7,6 +7,7 @@ mod describe;
 mod merge;
 pub mod mode;
 pub mod progress;
+pub mod rows;
 pub mod source;
 mod table;
 mod transfer;
@@ -120,7 +121,8 @@ pub async fn run(
         } else {
             Loading { context, table, name: &name, mode: &job.mode, progress }.run(snapshot.as_mut()).await
         };
-        let done = summarize(name, outcome, snapshot.rejected(table), started);
+        let rejected = if doubled { 0 } else { snapshot.rejected(table) };
+        let done = summarize(name, outcome, rejected, started);
         context.audit.record(event(context.catalog.actor(), &summary.source, &job.mode, &done)).await;
         progress.finished(&done);
         summary.tables.push(done);

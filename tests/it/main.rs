@@ -48,6 +48,7 @@ mod postgres;
 mod queries;
 mod requests;
 mod resources;
+mod rows_in;
 mod shell;
 mod slt;
 mod sources;

@@ -14,7 +14,7 @@ use super::super::Unfit;
 use crate::error::{Error, Result};
 
 /// What holds the values of a type in the lake; none when nothing does.
-pub(super) fn equal(data_type: &DataType) -> Option<DataType> {
+pub(in crate::ingest) fn equal(data_type: &DataType) -> Option<DataType> {
     Some(match data_type {
         DataType::Null | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
         DataType::Boolean
@@ -80,7 +80,7 @@ pub(super) fn is_held_whole(data_type: &DataType) -> bool {
 }
 
 /// The values of `column` in the type `to`, which is its [`equal`].
-pub(super) fn exactly(
+pub(in crate::ingest) fn exactly(
     column: &ArrayRef,
     to: &DataType,
     name: &str,

@@ -8,6 +8,7 @@ mod csv;
 mod exact;
 mod input;
 mod listing;
+mod moment;
 mod names;
 mod ndjson;
 mod number;
@@ -34,6 +35,8 @@ use crate::error::{Error, Result};
 use crate::lake::Lake;
 
 pub use self::csv::{CsvOptions, CsvTypes};
+pub(in crate::ingest) use self::exact::{equal, exactly};
+pub(in crate::ingest) use self::ndjson::rows_of as rows_of_ndjson;
 
 /// How files are reached and read.
 #[derive(Debug, Clone)]

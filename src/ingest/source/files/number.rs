@@ -73,6 +73,13 @@ impl<'a> Number<'a> {
         (back.significant() == (digits, exponent)).then_some(value)
     }
 
+    /// As a float of half the size, if that is the same number.
+    pub fn to_f32(self) -> Option<f32> {
+        let value = self.text.parse::<f32>().ok().filter(|value| value.is_finite())?;
+        let shortest = format!("{value:e}");
+        (Number::parse(&shortest)?.significant() == self.significant()).then_some(value)
+    }
+
     /// As the unscaled value of a decimal, if no digit is lost.
     pub fn to_decimal(self, precision: u8, scale: i8) -> Option<i128> {
         if self.exponent.is_some() || self.is_minus_zero() {

@@ -5,8 +5,8 @@
 use std::borrow::Cow;
 
 use arrow_schema::{DataType, TimeUnit};
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 
+use super::super::moment::{date, time};
 use super::super::number::{Number, Numbers};
 
 /// A value of a column.
@@ -89,10 +89,10 @@ pub(super) fn value<'a>(text: Cow<'a, str>, data_type: &DataType) -> Option<Valu
             Number::parse(&text)?.to_decimal(*precision, *scale).map(Value::Decimal)
         }
         DataType::Float64 => Number::parse(&text)?.to_f64().map(Value::Double),
-        DataType::Date32 => date(&text).and_then(days).map(Value::Days),
+        DataType::Date32 => date(&text).map(Value::Days),
         DataType::Timestamp(_, zone) => {
             let (time, has_zone) = time(&text)?;
-            (has_zone == zone.is_some()).then(|| Value::Micros(time.and_utc().timestamp_micros()))
+            (has_zone == zone.is_some()).then_some(Value::Micros(time))
         }
         _ => Some(Value::Text(text)),
     }
@@ -104,77 +104,6 @@ fn boolean(text: &str) -> Option<bool> {
         "false" => Some(false),
         _ => None,
     }
-}
-
-fn days(date: NaiveDate) -> Option<i32> {
-    i32::try_from(date.signed_duration_since(NaiveDate::default()).num_days()).ok()
-}
-
-/// `2024-01-31` and nothing else.
-fn date(text: &str) -> Option<NaiveDate> {
-    let [year, month, day] = numbers(text, '-', [4, 2, 2])?;
-    // There is no year 0 for most who read dates.
-    NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day).filter(|_| year > 0)
-}
-
-/// `2024-01-31T12:34:56.789` or with a space, and whether it has a zone; in UTC if it has.
-fn time(text: &str) -> Option<(NaiveDateTime, bool)> {
-    let date = date(text.get(..10)?)?;
-    let rest = text.get(10..)?.strip_prefix([' ', 'T'])?;
-    let clock = rest.get(..8)?;
-    let [hour, minute, second] = numbers(clock, ':', [2, 2, 2])?;
-    let rest = rest.get(8..)?;
-    let (fraction, zone) = match rest.strip_prefix('.') {
-        Some(rest) => rest.split_at(rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len())),
-        None => ("0", rest),
-    };
-    // More digits than the lake holds may only be zeros.
-    let kept = fraction.trim_end_matches('0');
-    if fraction.is_empty() || kept.len() > 6 {
-        return None;
-    }
-    let micros = format!("{kept:0<6}").parse().ok()?;
-    let time = date.and_time(NaiveTime::from_hms_micro_opt(hour, minute, second, micros)?);
-    match zone {
-        "" => Some((time, false)),
-        "Z" => Some((time, true)),
-        zone => Some((time.checked_sub_signed(offset(zone)?)?, true)),
-    }
-}
-
-/// `+02:00`, `+0200` or `+02`.
-fn offset(zone: &str) -> Option<TimeDelta> {
-    let (is_behind, digits) = match zone.strip_prefix('-') {
-        Some(digits) => (true, digits),
-        None => (false, zone.strip_prefix('+')?),
-    };
-    let digits = digits.replacen(':', "", 1);
-    let (hours, minutes) = match (digits.len(), zone.contains(':')) {
-        (2, false) => (digits.as_str(), "0"),
-        (4, _) => digits.split_at_checked(2)?,
-        _ => return None,
-    };
-    let all_digits = hours.bytes().chain(minutes.bytes()).all(|byte| byte.is_ascii_digit());
-    let (hours, minutes) = (hours.parse::<i64>().ok()?, minutes.parse::<i64>().ok()?);
-    if !all_digits || hours > 18 || minutes > 59 {
-        return None;
-    }
-    let minutes = hours * 60 + minutes;
-    Some(TimeDelta::minutes(if is_behind { -minutes } else { minutes }))
-}
-
-/// Numbers of exactly so many digits each.
-fn numbers(text: &str, between: char, lengths: [usize; 3]) -> Option<[u32; 3]> {
-    let mut parts = text.split(between);
-    let mut found = [0; 3];
-    for (number, length) in found.iter_mut().zip(lengths) {
-        let part = parts.next()?;
-        if part.len() != length || !part.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
-        *number = part.parse().ok()?;
-    }
-    parts.next().is_none().then_some(found)
 }
 
 #[cfg(test)]

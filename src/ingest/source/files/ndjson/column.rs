@@ -4,20 +4,19 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, ListArray, StringArray, StructArray,
-};
+use arrow::array::{ArrayRef, ListArray, StructArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{DataType, FieldRef, Fields};
 
-use super::super::number::Number;
 use super::super::rejects::shown;
+use super::scalar::{self, Spelling};
 use super::value::Json;
 use crate::error::{Error, Result};
 
 /// A column, with its keys at hand where it holds objects.
 pub(super) struct Column {
     field: FieldRef,
+    spelling: Spelling,
     keys: Vec<Column>,
     places: HashMap<String, usize>,
 }
@@ -27,8 +26,8 @@ pub(super) struct Column {
 pub(super) struct Fault(Vec<String>, String);
 
 /// Columns that belong together.
-pub(super) fn columns(fields: &Fields) -> Vec<Column> {
-    fields.iter().map(Column::new).collect()
+pub(super) fn columns(fields: &Fields, spelling: Spelling) -> Vec<Column> {
+    fields.iter().map(|field| Column::new(field, spelling)).collect()
 }
 
 /// Where each of them is.
@@ -37,36 +36,33 @@ pub(super) fn places(columns: &[Column]) -> HashMap<String, usize> {
 }
 
 impl Column {
-    fn new(field: &FieldRef) -> Self {
+    fn new(field: &FieldRef, spelling: Spelling) -> Self {
         let keys = match field.data_type() {
-            DataType::Struct(fields) => columns(fields),
-            DataType::List(items) => vec![Self::new(items)],
+            DataType::Struct(fields) => columns(fields, spelling),
+            DataType::List(items) => vec![Self::new(items, spelling)],
             _ => Vec::new(),
         };
         let places = places(&keys);
-        Self { field: Arc::clone(field), keys, places }
+        Self { field: Arc::clone(field), spelling, keys, places }
     }
 
     /// Why a value cannot be one of this column.
     fn refuse(&self, value: &Json) -> Result<(), Fault> {
-        let fits = match (self.field.data_type(), value) {
-            (_, Json::Null) | (DataType::Boolean, Json::Boolean(_)) => true,
-            (DataType::Utf8, Json::Text(_)) => true,
-            (DataType::Int64, Json::Number(digits)) => whole(digits).is_some(),
-            (DataType::Float64, Json::Number(digits)) => double(digits).is_some(),
-            (DataType::Decimal128(precision, scale), Json::Number(digits)) => {
-                decimal(digits, *precision, *scale).is_some()
-            }
+        let data_type = self.field.data_type();
+        let fits = match (data_type, value) {
             (DataType::List(_), Json::List(items)) => {
                 return items.iter().try_for_each(|item| self.item().map_or(Ok(()), |of| of.refuse(item)));
             }
             (DataType::Struct(_), Json::Object(entries)) => return refuse(&self.keys, &self.places, entries),
-            _ => false,
+            _ => scalar::is_held(value, data_type, self.spelling),
         };
         if fits {
             return Ok(());
         }
         let found = match value {
+            Json::Number(text) | Json::Text(text) if self.spelling == Spelling::Results => {
+                format!("`{}`", shown(text))
+            }
             Json::Number(digits) => format!("`{}`", shown(digits)),
             other => other.kind().to_owned(),
         };
@@ -79,41 +75,11 @@ impl Column {
 
     /// The values as an array. Each was looked at before.
     fn array(&self, values: &[Option<&Json>]) -> Result<ArrayRef> {
-        let digits = |value: &Option<&Json>| match value {
-            Some(Json::Number(digits)) => Some(digits.clone()),
-            _ => None,
-        };
-        Ok(match self.field.data_type() {
-            DataType::Boolean => {
-                let boolean = |value: &Option<&Json>| match value {
-                    Some(Json::Boolean(value)) => Some(*value),
-                    _ => None,
-                };
-                Arc::new(values.iter().map(boolean).collect::<BooleanArray>())
-            }
-            DataType::Int64 => {
-                let numbers = values.iter().map(|value| whole(&digits(value)?));
-                Arc::new(numbers.collect::<Int64Array>())
-            }
-            DataType::Float64 => {
-                let numbers = values.iter().map(|value| double(&digits(value)?));
-                Arc::new(numbers.collect::<Float64Array>())
-            }
-            DataType::Decimal128(precision, scale) => {
-                let numbers = values.iter().map(|value| decimal(&digits(value)?, *precision, *scale));
-                let array = numbers.collect::<Decimal128Array>();
-                Arc::new(array.with_precision_and_scale(*precision, *scale).map_err(Error::internal)?)
-            }
-            DataType::List(_) => self.list(values)?,
-            DataType::Struct(fields) => self.objects(fields, values)?,
-            _ => {
-                let texts = values.iter().map(|value| match value {
-                    Some(Json::Text(text)) => Some(text.as_str()),
-                    _ => None,
-                });
-                Arc::new(texts.collect::<StringArray>())
-            }
-        })
+        match self.field.data_type() {
+            DataType::List(_) => self.list(values),
+            DataType::Struct(fields) => self.objects(fields, values),
+            other => scalar::array(values, other, self.spelling),
+        }
     }
 
     fn list(&self, values: &[Option<&Json>]) -> Result<ArrayRef> {
@@ -186,16 +152,4 @@ pub(super) fn arrays(
         }
     }
     columns.iter().zip(&values).map(|(column, values)| column.array(values)).collect()
-}
-
-fn whole(digits: &str) -> Option<i64> {
-    Number::parse(digits)?.to_i64()
-}
-
-fn double(digits: &str) -> Option<f64> {
-    Number::parse(digits)?.to_f64()
-}
-
-fn decimal(digits: &str, precision: u8, scale: i8) -> Option<i128> {
-    Number::parse(digits)?.to_decimal(precision, scale)
 }

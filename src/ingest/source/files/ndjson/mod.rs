@@ -1,6 +1,8 @@
 //! NDJSON: one object a line. Objects in it become structs, lists become lists, texts stay texts.
 
+mod body;
 mod column;
+mod scalar;
 mod shape;
 mod value;
 
@@ -16,8 +18,11 @@ use super::input::Input;
 use super::object::Object;
 use crate::error::{Error, Result};
 use column::Column;
+use scalar::Spelling;
 use shape::Keys;
 use value::Json;
+
+pub(in crate::ingest) use body::rows_of;
 
 /// The columns of these files: every line is looked at. Waits for their bytes: not for an async task.
 pub(super) fn describe(objects: &[Object]) -> Result<SchemaRef> {
@@ -126,7 +131,7 @@ struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     fn new(reading: &'a Reading) -> Self {
-        let columns = column::columns(reading.schema.fields());
+        let columns = column::columns(reading.schema.fields(), Spelling::Plain);
         let places = column::places(&columns);
         Self { reading, columns, places, waiting: Vec::new(), bytes: 0, read: 0 }
     }
