@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Date64Array, Decimal128Array, Decimal256Array,
+    ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Date64Array, Decimal128Array, Decimal256Array,
     DictionaryArray, DurationSecondArray, FixedSizeBinaryArray, Float32Array, Float64Array, Int8Array,
     Int32Array, Int64Array, LargeStringArray, ListArray, NullArray, RecordBatch, StringArray,
     StringViewArray, StructArray, Time64MicrosecondArray, TimestampMicrosecondArray,
@@ -212,4 +212,25 @@ async fn files_of_one_table_may_lack_columns_and_differ_in_nothing_else() {
     let alike = Drop::new().with("t/1.parquet", one("a", Arc::new(Int32Array::from(vec![1]))));
     let alike = alike.with("t/2.parquet", one("A", Arc::new(Int32Array::from(vec![1]))));
     assert!(alike.refusal("t").await.contains("differ in their case alone"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_text_that_is_held_once_does_not_take_the_memory() {
+    let long = "x".repeat(100_000);
+    let texts: ArrayRef = Arc::new(StringArray::from(vec![Some(long.as_str()); 500]));
+    let bytes: ArrayRef = Arc::new(BinaryArray::from(vec![Some(long.as_bytes()); 500]));
+    let batch = RecordBatch::try_from_iter([("t", texts), ("b", bytes)]).unwrap();
+    let file = written(&batch);
+    assert!(file.len() < 1_000_000, "it is held once: {}", file.len());
+    let out = Drop::new().with("t.parquet", file).table("t").await.unwrap();
+    assert!(out.batches.iter().all(|batch| batch.num_rows() <= 20), "{}", out.batches[0].num_rows());
+    let rows = out.batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+    assert_eq!((rows, out.columns()), (500, vec!["t Utf8".to_owned(), "b Binary".to_owned()]));
+    assert!(
+        out.batches.iter().all(|batch| batch
+            .column(0)
+            .as_string::<i32>()
+            .iter()
+            .all(|text| text == Some(&long)))
+    );
 }

@@ -15,6 +15,7 @@ mod number;
 mod object;
 mod parquet;
 mod rejects;
+mod slices;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;

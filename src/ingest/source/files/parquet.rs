@@ -23,7 +23,7 @@ use tokio::sync::mpsc::Sender;
 use super::super::{ReadOptions, ReadSummary, Unfit};
 use super::object::Object;
 use super::rejects::shown;
-use super::{Reading, exact, names};
+use super::{Reading, exact, names, slices};
 use crate::error::{Error, Result};
 
 /// The columns of these files, and how many rows they have together.
@@ -132,10 +132,12 @@ pub(super) async fn read(
             let exact = exact.ok_or_else(|| Error::internal("two looks at one file differ"))?;
             batch = with_whole_micros(&batch, &exact, &mut unfit)?;
         }
-        let batch = fitted(&batch, &reading.schema, &mut unfit)?;
-        read = read.saturating_add(batch.num_rows() as u64);
-        if batches.send(batch).await.is_err() {
-            break;
+        for part in slices::parts(&batch, reading.options.batch_bytes) {
+            let part = fitted(&part, &reading.schema, &mut unfit)?;
+            read = read.saturating_add(part.num_rows() as u64);
+            if batches.send(part).await.is_err() {
+                return Ok(ReadSummary { rows: read, nulled: unfit.nulled });
+            }
         }
     }
     object.unchanged().await?;
@@ -156,8 +158,8 @@ fn fitted(batch: &RecordBatch, schema: &SchemaRef, unfit: &mut Unfit<'_>) -> Res
 struct File<'a> {
     object: &'a Object,
     footer: Arc<ParquetMetaData>,
-    /// Its columns as they are read: the old form of times (INT96) in microseconds, since nanoseconds of 64 bits do not
-    /// reach as far as it does.
+    /// Its columns, with the old form of times (INT96) in microseconds, since nanoseconds of 64 bits do not reach as far as
+    /// it does.
     schema: SchemaRef,
     /// The columns of that form, as leaves.
     old_times: Vec<usize>,
@@ -212,11 +214,12 @@ impl<'a> File<'a> {
 
     /// All its rows.
     fn rows_in(&self, step: usize) -> Result<ParquetRecordBatchStream<Reader>> {
-        let mut options = ArrowReaderOptions::new();
-        if !self.old_times.is_empty() {
-            options = options.with_schema(Arc::clone(&self.schema));
-        }
-        self.stream(options, step, None)
+        let field = |field: &Arc<Field>| {
+            let data_type = slices::viewed(field.data_type());
+            field.as_ref().clone().with_data_type(data_type)
+        };
+        let schema = Schema::new(self.schema.fields().iter().map(field).collect::<Vec<_>>());
+        self.stream(ArrowReaderOptions::new().with_schema(Arc::new(schema)), step, None)
     }
 
     /// Its times of the old form once more, in nanoseconds.
