@@ -12,9 +12,11 @@ use arc_swap::ArcSwap;
 
 use self::rules::Names;
 use crate::audit::sink::AuditSink;
+use crate::catalog::publish::Catalog;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Authenticator;
+use crate::ingest::rows::Inserts;
 use crate::lake::Lake;
 use crate::policy::compile::Index;
 use crate::policy::principal::{Identity, Principal};
@@ -23,6 +25,9 @@ use crate::query::mask::MaskKey;
 use crate::results::Results;
 use crate::store::Store;
 use crate::store::record::{Change, State};
+
+/// Whom the store names for versions that hold rows of several users; each of them has a record of their own.
+const GATEWAY: &str = "gateway";
 
 /// How often a node looks whether somebody else has changed the policy.
 const FOLLOW: Duration = Duration::from_millis(250);
@@ -38,6 +43,8 @@ pub struct App {
     pub engine: Arc<Engine>,
     /// Of queries that nobody waits for.
     pub results: Arc<Results>,
+    /// Rows that programs send, on their way into tables.
+    pub inserts: Arc<Inserts>,
     /// What the mask `hash` is keyed with.
     pub mask_key: MaskKey,
     governance: ArcSwap<Governance>,
@@ -79,6 +86,11 @@ impl App {
             reached: ArcSwap::from_pointee(Instant::now()),
             mask_key: store.secret("mask", random_key).await?.into(),
             results: Arc::new(Results::new(&config.limits, lake.results()?)),
+            inserts: Arc::new(Inserts::new(
+                Catalog::new(store.clone(), GATEWAY),
+                lake.clone(),
+                config.limits.ingest_memory,
+            )),
             config,
             store,
             lake,
@@ -100,6 +112,7 @@ impl App {
             authenticator: self.authenticator.clone(),
             engine: Arc::clone(&self.engine),
             results: Arc::clone(&self.results),
+            inserts: Arc::clone(&self.inserts),
             mask_key: Arc::clone(&self.mask_key),
             governance: ArcSwap::from_pointee(Governance::of(state)),
             reached: ArcSwap::from_pointee(Instant::now()),

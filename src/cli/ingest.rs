@@ -1,8 +1,7 @@
-//! `lakegate ingest`: what a database has, and its tables as tables of the lake.
-
-mod list;
+//! `lakegate ingest`: what a source has, and its tables as tables of the lake.
 
 mod jobs;
+mod list;
 mod runs;
 mod sources;
 
@@ -11,6 +10,7 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 
+use super::files::FileArgs;
 use crate::app::audit_into;
 use crate::catalog::publish::Catalog;
 use crate::config::Config;
@@ -53,7 +53,7 @@ enum IngestCommand {
 /// `lakegate ingest run …`
 #[derive(clap::Args)]
 pub struct RunArgs {
-    /// postgres://…, mysql://… or sqlite://…
+    /// postgres://…, mysql://…, sqlite://…, file:///… or s3://…
     #[arg(long)]
     source: String,
     /// Names, or patterns with `*`.
@@ -67,6 +67,8 @@ pub struct RunArgs {
     into: String,
     #[command(flatten)]
     how: HowArgs,
+    #[command(flatten)]
+    files: FileArgs,
     /// Print the summary as JSON.
     #[arg(long)]
     json: bool,
@@ -115,7 +117,7 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
         IngestCommand::Sources(command) => return sources::run(command, config).await,
         IngestCommand::Jobs(command) => return jobs::run(command, config).await,
         IngestCommand::Runs(command) => return runs::run(command, config).await,
-        IngestCommand::List(args) => return list::run(args).await,
+        IngestCommand::List(args) => return list::run(args, config).await,
     };
     let config = Config::load(config.as_deref())?;
     let context = context(&config).await?;
@@ -124,7 +126,8 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
         readers: config.limits.ingest_readers,
         ..ReadOptions::default()
     };
-    let mut source = source::open(&args.source, options).await?;
+    let files = args.files.options(&context.lake);
+    let mut source = source::open_with_files(&args.source, options, files).await?;
     let mode = args.how.mode()?;
     let job = Job {
         tables: args.tables,
@@ -200,8 +203,14 @@ pub(super) fn table(summary: &Summary) -> String {
             (None, Some(version)) => {
                 let nulled =
                     if done.nulled > 0 { format!("  {} values nulled", done.nulled) } else { String::new() };
+                let rejected = match done.rejected {
+                    0 => String::new(),
+                    lines => format!("  {lines} lines rejected"),
+                };
                 let (rows, bytes, seconds) = (done.rows, done.bytes, done.seconds);
-                text += &format!("{name:32} {rows:>13} {bytes:>12} {seconds:>9.2} {version:>8}{nulled}\n");
+                text += &format!(
+                    "{name:32} {rows:>13} {bytes:>12} {seconds:>9.2} {version:>8}{nulled}{rejected}\n"
+                );
                 text += &columns(&name, &done.columns);
             }
             (error, _) => {

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod demo;
+mod files;
 pub mod ingest;
 pub mod init;
 pub mod migrate;

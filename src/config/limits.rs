@@ -38,7 +38,8 @@ pub struct LimitsConfig {
     pub result_life: Duration,
     /// `limits.results_per_user`, `LAKEGATE__LIMITS__RESULTS_PER_USER`: how many queries of one user are kept at once.
     pub results_per_user: usize,
-    /// `limits.ingest_memory`, `LAKEGATE__LIMITS__INGEST_MEMORY`: what one ingestion may hold.
+    /// `limits.ingest_memory`, `LAKEGATE__LIMITS__INGEST_MEMORY`: what one ingestion may hold, and
+    /// all rows that programs send and that wait to be written.
     #[serde(deserialize_with = "value::size")]
     pub ingest_memory: u64,
     /// `limits.ingest_readers`, `LAKEGATE__LIMITS__INGEST_READERS`: how many parts of one table are read side by side,

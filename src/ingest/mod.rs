@@ -11,6 +11,7 @@ pub mod mode;
 pub mod personal;
 pub mod progress;
 mod propose;
+pub mod rows;
 pub mod sample;
 pub mod source;
 mod table;
@@ -90,6 +91,8 @@ pub struct TableSummary {
     pub columns: Drift,
     /// Columns for which a tag is newly proposed, since they look personal.
     pub proposals: usize,
+    /// Lines of files that are no rows and are in the file for rejected lines.
+    pub rejected: u64,
     pub error: Option<Failure>,
 }
 
@@ -117,6 +120,11 @@ pub async fn run(
 ) -> Result<Summary> {
     // Known before the first row is read, and not after the last one is written.
     check_database(&job.into)?;
+    if !source.has_bookmarks() && job.mode != Mode::Snapshot {
+        return Err(Error::invalid_request(
+            "files have no bookmark to go on from: bring them in whole, with `--mode snapshot`",
+        ));
+    }
     let mut snapshot = source.snapshot(&job.tables).await?;
     let found = pattern::without(snapshot.tables().to_vec(), &job.exclude, |table| {
         (table.schema_name.as_deref(), &table.name)
@@ -140,7 +148,8 @@ pub async fn run(
             let loading = Loading { context, table, name: &name, mode, on_drift: *on_drift, progress };
             loading.run(snapshot.as_mut()).await
         };
-        let mut done = summarize(name, outcome, started);
+        let rejected = if doubled { 0 } else { snapshot.rejected(table) };
+        let mut done = summarize(name, outcome, rejected, started);
         if done.error.is_none() {
             done.proposals = propose(context, snapshot.as_mut(), table, &done.table, before.as_ref()).await;
         }
@@ -156,7 +165,7 @@ fn about(name: &TableName, error: Error) -> Error {
     Error::new(error.kind(), format!("`{name}`: {}", error.detail())).with_source(error)
 }
 
-fn summarize(table: TableName, outcome: Result<Loaded>, started: Instant) -> TableSummary {
+fn summarize(table: TableName, outcome: Result<Loaded>, rejected: u64, started: Instant) -> TableSummary {
     let seconds = started.elapsed().as_secs_f64();
     let (loaded, error) = match outcome {
         Ok(loaded) => (Some(loaded), None),
@@ -175,6 +184,7 @@ fn summarize(table: TableName, outcome: Result<Loaded>, started: Instant) -> Tab
         nulled: loaded.as_ref().map_or(0, |loaded| loaded.nulled),
         columns: loaded.map(|loaded| loaded.drift).unwrap_or_default(),
         proposals: 0,
+        rejected,
         error,
     }
 }
@@ -188,7 +198,7 @@ fn event(context: &Context, source: &str, mode: &Mode, done: &TableSummary) -> A
     event.duration_ms = i64::try_from((done.seconds * 1000.0).round() as u128).unwrap_or(i64::MAX);
     event.policy = serde_json::json!({
         "source": source, "mode": mode.to_string(), "version": done.version, "nulled": done.nulled,
-        "columns": done.columns,
+        "columns": done.columns, "rejected": done.rejected,
     });
     if let Some(failure) = &done.error {
         event.verdict = Verdict::Failed;

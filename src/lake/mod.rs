@@ -36,6 +36,7 @@ pub use clustering::Clustering;
 pub use delta::{DeltaLog, OpenTable};
 pub(crate) use statistics::read_statistics;
 pub use stores::Stores;
+pub(crate) use stores::failed as store_failed;
 
 /// How many table versions keep their file list in memory.
 const CACHED_VERSIONS: u64 = 1024;

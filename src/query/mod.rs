@@ -37,6 +37,7 @@ pub mod standing;
 pub mod stream;
 mod wanted;
 pub mod watch;
+pub mod writable;
 
 use std::sync::Arc;
 

@@ -28,6 +28,7 @@ fn every_route_is_described_with_its_failures() {
         "/v1/sql",
         "/v1/databases/{database}",
         "/v1/tables/{database}/{table}",
+        "/v1/tables/{database}/{table}/rows",
         "/v1/roles",
         "/v1/grants/{id}",
         "/v1/filters/{filter}",

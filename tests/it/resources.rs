@@ -468,6 +468,7 @@ const FOR_EVERYBODY: &[(&str, &str)] = &[
     ("POST", "/v1/grants"),
     ("POST", "/v1/queries"),
     ("POST", "/v1/sql"),
+    ("POST", "/v1/tables/{database}/{table}/rows"),
     ("DELETE", "/v1/queries/{id}"),
 ];
 
@@ -608,6 +609,8 @@ async fn everybody_needs_a_token_and_no_more_for_what_is_theirs() {
             (_, "/v1/grants") => {
                 (json!({ "to": "user:bo", "on": "shop.items", "permissions": ["select"] }), 201)
             }
+            // What they may read is not theirs to write.
+            (_, "/v1/tables/{database}/{table}/rows") => (json!(null), 403),
             ("POST", _) => (json!({ "sql": "SELECT id FROM shop.items" }), 200),
             _ => (json!(null), 200),
         };

@@ -4,16 +4,20 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
 
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
 use crate::cli::shell::table::printable;
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::ingest::personal::Finding;
 use crate::ingest::sample::personal_columns;
 use crate::ingest::source::discovery::{DiscoveredColumn, DiscoveredTable, Discovery, ForeignKey, TableKind};
+use crate::ingest::source::files::FileOptions;
 use crate::ingest::source::{self, ReadOptions, Source, SourceTable};
+use crate::lake::Lake;
 use crate::query::sql_type;
 
 /// How wide a name may be before the columns of its line are pushed to the right.
@@ -48,9 +52,17 @@ const DEFAULT_ROWS: &str = "500";
 /// For each table the columns of it that look personal.
 type Personal = Vec<BTreeMap<String, Finding>>;
 
-/// Runs the subcommand. It needs no configuration and changes nothing.
-pub(super) async fn run(args: Args) -> Result<()> {
-    let source = source::open(&args.source, ReadOptions::default()).await?;
+/// Runs the subcommand. It changes nothing, and needs a configuration only to reach files as the lake is reached.
+pub(super) async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
+    let options = ReadOptions::default();
+    // Files are reached as the lake is; a database needs nothing of this gateway.
+    let source = match source::files::are_at(&args.source) {
+        true => {
+            let lake = Lake::new(&Config::load(config.as_deref())?.lake)?;
+            source::open_with_files(&args.source, options, FileOptions::of(&lake)).await?
+        }
+        false => source::open(&args.source, options).await?,
+    };
     let found = source.discover(&args.tables).await?.without(&args.exclude)?;
     let personal = match args.sample {
         Some(rows) => personal(source.as_ref(), &args.tables, &found, rows).await?,

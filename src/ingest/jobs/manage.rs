@@ -10,6 +10,7 @@ use super::worker;
 use crate::app::App;
 use crate::audit::event::AuditEvent;
 use crate::error::{Error, ErrorKind, Result};
+use crate::ingest::source::files::FileOptions;
 use crate::ingest::source::{self, ReadOptions};
 use crate::policy::check::check_name;
 use crate::store::record::{Change, IngestJob, SourceRecord};
@@ -68,7 +69,7 @@ pub async fn test_source(app: &App, name: &str) -> Result<usize> {
     let record = find_source(app, name)?;
     let sealer = Sealer::open(app.config.store.key_file.as_deref())?;
     let url = address::url_of(&record, sealer.as_ref())?;
-    let source = source::open(&url, ReadOptions::default()).await?;
+    let source = source::open_with_files(&url, ReadOptions::default(), FileOptions::of(&app.lake)).await?;
     match source.snapshot(&["*".to_owned()]).await {
         Ok(snapshot) => Ok(snapshot.tables().len()),
         // A pattern that means nothing is an error, and a database without tables is none.

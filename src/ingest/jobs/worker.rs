@@ -20,6 +20,7 @@ use super::seal::Sealer;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::ingest::progress::{Progress, Silent};
+use crate::ingest::source::files::FileOptions;
 use crate::ingest::source::{self, ReadOptions};
 use crate::ingest::{self, Context, Summary};
 use crate::store::record::IngestJob;
@@ -215,7 +216,7 @@ impl Worker {
             readers: config.limits.ingest_readers,
             ..ReadOptions::default()
         };
-        let mut source = source::open(&url, options).await?;
+        let mut source = source::open_with_files(&url, options, FileOptions::of(lake)).await?;
         let actor =
             if run.requested_by.is_empty() { format!("job:{}", job.name) } else { run.requested_by.clone() };
         let context = Context {

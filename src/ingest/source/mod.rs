@@ -1,9 +1,10 @@
-//! The databases that tables are brought in from, as the rest of the ingestion sees them.
+//! The databases and files that tables are brought in from, as the rest of the ingestion sees them.
 //!
 //! A source gives one consistent point for all tables that are asked for, says what each of them will be in the lake,
 //! and streams its rows. `docs/TYPES.md` has the mapping of types; a value is never changed on the way.
 
 pub mod discovery;
+pub mod files;
 mod mysql;
 pub mod pattern;
 mod postgres;
@@ -29,7 +30,7 @@ use tokio::sync::mpsc::Sender;
 use self::discovery::Discovery;
 use crate::error::{Error, ErrorKind, Result};
 
-/// A database that can be read at one consistent point.
+/// A database, or a place of files, that can be read at one consistent point.
 #[async_trait]
 pub trait Source: Send + Sync {
     /// One consistent point for all tables that match `tables`: names, or patterns with `*`.
@@ -42,6 +43,10 @@ pub trait Source: Send + Sync {
     }
     /// Where it is, without its password.
     fn redacted_url(&self) -> String;
+    /// Whether it can say which rows are behind a bookmark; one that cannot is read whole.
+    fn has_bookmarks(&self) -> bool {
+        true
+    }
 }
 
 /// The tables of a source at one point.
@@ -68,6 +73,11 @@ pub trait Snapshot: Send {
     ) -> Result<Vec<RecordBatch>> {
         let selection = Selection { columns: columns.to_vec(), ..Selection::default() };
         sample::first(self.readers(table, &selection).await?, rows).await
+    }
+
+    /// How many of its lines were no rows and are in the file for rejected lines.
+    fn rejected(&self, _: &SourceTable) -> u64 {
+        0
     }
 }
 
@@ -216,14 +226,27 @@ impl<'a> Unfit<'a> {
     }
 }
 
-/// The source at `url`.
+/// The database or the files at `url`; `files` says how the latter are reached and read.
+pub async fn open_with_files(
+    url: &str,
+    options: ReadOptions,
+    files: files::FileOptions,
+) -> Result<Box<dyn Source>> {
+    match files::are_at(url) {
+        true => files::open(url, options, files),
+        false => open(url, options).await,
+    }
+}
+
+/// The database at `url`.
 pub async fn open(url: &str, options: ReadOptions) -> Result<Box<dyn Source>> {
     match url.split_once("://").map(|(scheme, _)| scheme) {
         Some("sqlite") => sqlite::open(url, options).await,
         Some("postgres" | "postgresql") => postgres::open(url, options).await,
         Some("mysql" | "mariadb") => mysql::open(url, options).await,
         _ => Err(Error::invalid_request(
-            "a source is `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, `mysql://…` or `sqlite://FILE`",
+            "a source is `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, `mysql://…`, `sqlite://FILE`, `file:///FOLDER` or \
+             `s3://BUCKET/PREFIX`",
         )),
     }
 }

@@ -36,7 +36,8 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Object<T> {
     }
 }
 
-async fn whole(body: Body, most: usize) -> Result<Vec<u8>> {
+/// All of a body, which has `most` bytes at most.
+pub(super) async fn whole(body: Body, most: usize) -> Result<Vec<u8>> {
     let mut parts = body.into_data_stream();
     let mut whole = Vec::new();
     while let Some(part) = parts.next().await {

@@ -13,6 +13,7 @@ mod openapi;
 mod queries;
 mod query;
 mod router;
+mod rows;
 
 use std::future::{Future, IntoFuture};
 use std::sync::Arc;

@@ -23,7 +23,7 @@ use super::admin::{
 };
 use super::caller::RequestId;
 use super::error::{Problem, panicked, tell};
-use super::{health, openapi, queries, query};
+use super::{health, openapi, queries, query, rows};
 use crate::app::App;
 use crate::error::Error;
 
@@ -46,6 +46,7 @@ pub(super) fn table() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(tables::list_tables))
         .routes(routes!(tables::get_table, tables::update_table, tables::drop_table))
         .routes(routes!(tables::release_columns))
+        .routes(routes!(rows::add_rows))
         .routes(routes!(views::list_views, views::create_view))
         .routes(routes!(views::get_view, views::replace_view, views::drop_view))
         // Ingestion

@@ -27,6 +27,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::error::{Error, Result};
 
 mod nested;
+pub(crate) mod stream;
 mod time;
 
 /// Whether a text stands in quotes and is escaped.

@@ -6,7 +6,7 @@ mod large;
 mod mysql;
 mod parallel;
 mod postgres;
-mod read;
+pub mod read;
 mod samples;
 mod sampling;
 pub mod sqlite;
