@@ -4,6 +4,7 @@
 
 pub mod publish;
 pub mod register;
+pub mod version;
 
 use std::sync::Arc;
 

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lake::Lake;
 use crate::policy::model::TableName;
 use crate::store::Store;
-use crate::store::record::{Bookmark, Change, Database, Format, TableRecord, Versioned};
+use crate::store::record::{Bookmark, Change, Database, Format, PublishedVersion, TableRecord, Versioned};
 
 /// The catalog as a writer of tables sees it: what is published, and how to publish more.
 #[derive(Clone)]
@@ -102,6 +102,11 @@ impl Catalog {
     pub async fn drop(&self, name: &TableName, expected: i64) -> Result<i64> {
         let change = Change::DropTable { name: name.clone(), expected: Some(expected) };
         self.store.commit(&self.actor, vec![change]).await
+    }
+
+    /// The versions of `table` that were published and are kept, in order.
+    pub async fn versions(&self, table: &TableRecord) -> Result<Vec<PublishedVersion>> {
+        self.store.versions(&table.id).await
     }
 
     /// All published tables, by name.

@@ -42,6 +42,11 @@ enum TableCommand {
         /// DATABASE.TABLE
         table: TableName,
     },
+    /// List the versions of a table that can be read, and when each was published.
+    Versions {
+        /// DATABASE.TABLE
+        table: TableName,
+    },
     /// Take a table out of the catalog. Its files stay, and so do the grants on its name.
     Drop {
         /// DATABASE.TABLE
@@ -63,6 +68,11 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
             print_columns(&record);
         }
         TableCommand::Show { table } => show(&found(&catalog, &table).await?.value),
+        TableCommand::Versions { table } => {
+            for version in catalog.versions(&found(&catalog, &table).await?.value).await? {
+                println!("{:>8} {}", version.version, version.published_at.to_rfc3339());
+            }
+        }
         TableCommand::Drop { table } => {
             let kept = found(&catalog, &table).await?;
             catalog.drop(&table, kept.revision).await?;

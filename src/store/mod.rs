@@ -21,6 +21,7 @@ mod roles;
 mod secrets;
 mod tables;
 mod version;
+mod versions;
 mod watch;
 
 use std::fmt;

@@ -6,3 +6,4 @@ pub mod mariadb;
 pub mod pg_client;
 pub mod postgres;
 pub mod s3;
+pub mod versions;
