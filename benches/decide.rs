@@ -16,7 +16,7 @@ use lakegate::app::Governance;
 use lakegate::policy::grant::GrantSpec;
 use lakegate::policy::model::{Columns, Grant, Permission, Role, TableName};
 use lakegate::policy::principal::{Identity, Principal};
-use lakegate::query::authorize::Authorized;
+use lakegate::query::authorize::Decided;
 use lakegate::query::parse::Parsed;
 use lakegate::store::record::{Change, Format, State, TableRecord, Versioned};
 
@@ -138,7 +138,7 @@ fn authorize(governance: &Arc<Governance>, rounds: usize, grants: usize) -> (Vec
         let identity = Arc::new(Identity { user, groups, attributes: BTreeMap::new() });
         let three = three_tables(round, &first);
         let started = Instant::now();
-        let outcome = Authorized::authorize(three, identity, Arc::clone(governance), false);
+        let outcome = Decided::decide(three, identity, Arc::clone(governance), false);
         times.push(started.elapsed());
         denied += usize::from(outcome.is_err());
     }

@@ -5,6 +5,7 @@
 mod proposals;
 pub mod publish;
 pub mod register;
+pub mod version;
 
 use std::sync::Arc;
 

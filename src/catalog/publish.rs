@@ -14,7 +14,9 @@ use crate::lake::Lake;
 use crate::policy::model::TableName;
 use crate::policy::path::{is_at_or_inside, leaf_paths};
 use crate::store::Store;
-use crate::store::record::{Bookmark, Change, Database, Format, State, TableRecord, Unreleased, Versioned};
+use crate::store::record::{
+    Bookmark, Change, Database, Format, PublishedVersion, State, TableRecord, Unreleased, Versioned,
+};
 
 /// The catalog as a writer of tables sees it: what is published, and how to publish more.
 #[derive(Clone)]
@@ -123,6 +125,11 @@ impl Catalog {
         let (released, change) = release(&state, name, columns)?;
         self.store.commit(&self.actor, change.into_iter().collect()).await?;
         Ok(released)
+    }
+
+    /// The versions of `table` that were published and are kept, in order.
+    pub async fn versions(&self, table: &TableRecord) -> Result<Vec<PublishedVersion>> {
+        self.store.versions(&table.id).await
     }
 
     /// All published tables, by name.

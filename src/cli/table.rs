@@ -48,6 +48,11 @@ enum TableCommand {
         table: TableName,
         columns: Vec<String>,
     },
+    /// List the versions of a table that can be read, and when each was published.
+    Versions {
+        /// DATABASE.TABLE
+        table: TableName,
+    },
     /// Take a table out of the catalog. Its files stay, and so do the grants on its name.
     Drop {
         /// DATABASE.TABLE
@@ -73,6 +78,11 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
             let waiting = catalog.unreleased(&table).await?;
             if !waiting.is_empty() {
                 println!("unreleased {}", waiting.into_iter().collect::<Vec<_>>().join(", "));
+            }
+        }
+        TableCommand::Versions { table } => {
+            for version in catalog.versions(&found(&catalog, &table).await?.value).await? {
+                println!("{:>8} {}", version.version, version.published_at.to_rfc3339());
             }
         }
         TableCommand::Drop { table } => {

@@ -13,12 +13,14 @@ use datafusion::datasource::empty::EmptyTable;
 use serde::Serialize;
 
 use super::authorize::{asker, decide_named};
+use super::earlier::Earlier;
 use super::fault;
 use super::parse::Parsed;
 use super::plan::columns_read;
 use super::refuse_too_long;
 use crate::app::{App, Governance};
 use crate::catalog::shapes;
+use crate::catalog::version::{At, TableAt};
 use crate::error::{Error, Result};
 use crate::policy::decide::Asker;
 use crate::policy::decision::{AppliedMask, Cell, ColumnShape, Decision, Rows, Verdict, by_leaf, walk};
@@ -89,7 +91,7 @@ pub async fn answer(
             refuse_too_long(sql, app.config.limits.max_sql_bytes)?;
             explain(app, identity, &Parsed::parse(sql, database.as_deref())?, full).await
         }
-        Question::Table(name) => Ok(vec![explain_table(app, identity, name, full)]),
+        Question::Table(name) => explain_table(app, identity, name, full).await.map(|access| vec![access]),
     }
 }
 
@@ -105,31 +107,46 @@ pub async fn explain(
     let used =
         if full { columns_used(app, parsed, &governance).await.unwrap_or_default() } else { BTreeMap::new() };
     let mut tables = Vec::new();
-    for name in parsed.tables().iter().filter(|name| !is_listing(&name.database)) {
-        let mut access = table_access(&asker, name, &governance, full);
-        access.needs = needs(identity, name, &access, used.get(name));
+    for table in parsed.tables().iter().filter(|table| !is_listing(&table.name.database)) {
+        let mut access = table_access(app, &asker, table, &governance, full).await?;
+        access.needs = needs(identity, &table.name, &access, used.get(table));
         tables.push(access);
     }
     Ok(tables)
 }
 
-fn explain_table(app: &App, identity: &Identity, name: &TableName, full: bool) -> TableAccess {
+async fn explain_table(app: &App, identity: &Identity, name: &TableName, full: bool) -> Result<TableAccess> {
     let governance = app.state();
     let asker = asker(identity, &governance, app.is_administrator(identity));
-    let mut access = table_access(&asker, name, &governance, full);
+    let mut access = table_access(app, &asker, &name.clone().into(), &governance, full).await?;
     access.needs = needs(identity, name, &access, None);
-    access
+    Ok(access)
 }
 
-fn table_access(asker: &Asker, name: &TableName, governance: &Governance, full: bool) -> TableAccess {
-    let (decision, columns) = match decide_named(asker, name, governance) {
+async fn table_access(
+    app: &App,
+    asker: &Asker,
+    table: &TableAt,
+    governance: &Governance,
+    full: bool,
+) -> Result<TableAccess> {
+    let (decision, columns) = match decide_named(asker, &table.name, governance) {
         Some((decision, schema)) => (decision, shapes(schema.fields())),
         None => (Decision::not_found(), Vec::new()),
     };
-    told(name, &decision, full.then(|| rules(&decision, &columns, governance)))
+    let (decision, columns) = match (table.at, governance.state.tables.get(&table.name)) {
+        (At::Now, _) | (_, None) => (decision, columns),
+        // Of a table that may not be read nobody hears which versions it has.
+        _ if decision.verdict != Verdict::Select => (decision, columns),
+        (at, Some(record)) => {
+            let earlier = Earlier::find(&app.store, &record.value, at, &decision).await?;
+            (earlier.decision, shapes(&earlier.shared.into_iter().collect()))
+        }
+    };
+    Ok(told(table, &decision, full.then(|| rules(&decision, &columns, governance))))
 }
 
-fn told(name: &TableName, decision: &Decision, rules: Option<Rules>) -> TableAccess {
+fn told(table: &TableAt, decision: &Decision, rules: Option<Rules>) -> TableAccess {
     let flags = decision.notice_flags();
     let (mut columns, mut cells_nulled) = (Vec::new(), Vec::new());
     walk(&decision.columns, "", &mut |path, column| {
@@ -140,7 +157,7 @@ fn told(name: &TableName, decision: &Decision, rules: Option<Rules>) -> TableAcc
     });
     let is_readable = decision.verdict == Verdict::Select;
     TableAccess {
-        table: name.to_string(),
+        table: table.to_string(),
         verdict: match decision.verdict {
             Verdict::Select => "allowed",
             Verdict::DescribeOnly => "describe_only",
@@ -219,22 +236,26 @@ async fn columns_used(
     app: &App,
     parsed: &Parsed,
     governance: &Governance,
-) -> Result<BTreeMap<TableName, BTreeSet<String>>> {
-    let mut tables: BTreeMap<TableName, Arc<dyn TableProvider>> = BTreeMap::new();
-    for name in parsed.tables() {
-        if let Some(schema) = governance.state.schema_of(name) {
-            tables.insert(name.clone(), Arc::new(EmptyTable::new(Arc::clone(schema))));
+) -> Result<BTreeMap<TableAt, BTreeSet<String>>> {
+    let mut tables: BTreeMap<TableAt, Arc<dyn TableProvider>> = BTreeMap::new();
+    for table in parsed.tables() {
+        if let Some(schema) = governance.state.schema_of(&table.name) {
+            tables.insert(table.clone(), Arc::new(EmptyTable::new(Arc::clone(schema))));
         }
     }
     let session = app.engine.session(tables, parsed.database())?;
     let plan = session.statement_to_plan(parsed.statement().clone()).await.map_err(fault::translate)?;
     let plan = session.optimize(&plan).map_err(fault::translate)?;
-    let mut used: BTreeMap<TableName, BTreeSet<String>> = BTreeMap::new();
+    let mut used: BTreeMap<TableAt, BTreeSet<String>> = BTreeMap::new();
+    let prefix = |table: &TableAt| match table.at {
+        At::Now => format!("{}.", table.name),
+        at => format!("{at}.{}.", table.name),
+    };
     for column in columns_read(&plan)? {
-        let name =
-            parsed.tables().iter().find_map(|name| Some((name, column.strip_prefix(&format!("{name}."))?)));
-        if let Some((name, column)) = name {
-            used.entry(name.clone()).or_default().insert(column.to_owned());
+        let table =
+            parsed.tables().iter().find_map(|table| Some((table, column.strip_prefix(&prefix(table))?)));
+        if let Some((table, column)) = table {
+            used.entry(table.clone()).or_default().insert(column.to_owned());
         }
     }
     Ok(used)

@@ -1,27 +1,36 @@
-//! [`Parsed`] → [`Authorized`]: every table the statement names, with the decision on it, or a refusal.
+//! [`Parsed`] → [`Decided`] → [`Authorized`]: every table the statement names, with the decision on it, or a refusal; and
+//! then the versions that it names of them.
 //!
-//! A table that does not exist and one that the reader may not see are refused with the same words on the same path.
+//! A table that does not exist and one that the reader may not see are refused with the same words on the same path,
+//! before anybody looks for a version of it.
 
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, FieldRef, Fields, SchemaRef};
 use chrono::Utc;
 
+use super::earlier::Earlier;
 use super::expression::no_longer_fits;
 use super::parse::{Parsed, no_such_table};
 use crate::app::Governance;
 use crate::catalog::shapes;
+use crate::catalog::version::{At, TableAt};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::decide::{Asker, decide};
 use crate::policy::decision::{ColumnShape, Decision, Verdict};
 use crate::policy::model::{TableName, is_listing};
 use crate::policy::principal::Identity;
+use crate::store::Store;
 use crate::store::record::{TableRecord, View};
 
 /// How deep views may read views.
 const DEPTH: usize = 16;
 
-/// A statement whose every table the identity may read, with what it may see of each.
+/// A statement whose every table the identity may read, with what it may see of each as it is now.
+#[derive(Debug)]
+pub struct Decided(Authorized);
+
+/// The same with the versions of tables that it names.
 #[derive(Debug)]
 pub struct Authorized {
     parsed: Parsed,
@@ -34,8 +43,12 @@ pub struct Authorized {
 /// A table of the statement, or of a view in it, and the decision on it.
 #[derive(Debug)]
 pub struct AuthorizedTable {
+    /// At the version that is read.
     pub record: TableRecord,
+    pub at: At,
     pub decision: Decision,
+    /// Of a version that is named: its columns that the table has now, as they are now. It has no others.
+    pub shared: Option<Vec<FieldRef>>,
 }
 
 /// A view of the statement, or of a view in it, and the decision on it. What it reads is among the tables and views
@@ -47,9 +60,9 @@ pub struct AuthorizedView {
     pub query: Parsed,
 }
 
-impl Authorized {
+impl Decided {
     /// Decides on every table that `parsed` names.
-    pub fn authorize(
+    pub fn decide(
         parsed: Parsed,
         identity: Arc<Identity>,
         governance: Arc<Governance>,
@@ -58,16 +71,39 @@ impl Authorized {
         let asker = asker(&identity, &governance, describes_all);
         let mut found =
             Found { asker: &asker, governance: &governance, tables: Vec::new(), views: Vec::new() };
-        for name in parsed.tables() {
-            found.add(name, 0)?;
+        for table in parsed.tables() {
+            found.add(table, 0)?;
         }
         if let Some(name) = parsed.described() {
             found.refuse_undescribed(name)?;
         }
         let Found { tables, views, .. } = found;
-        Ok(Self { parsed, identity, governance, tables, views })
+        Ok(Self(Authorized { parsed, identity, governance, tables, views }))
     }
 
+    /// Finds the versions that the statement names, among those that were published.
+    ///
+    /// # Errors
+    ///
+    /// `not_found` for a version that is not there, or of which no column is the reader's.
+    pub async fn authorize(self, store: &Store) -> Result<Authorized> {
+        let Self(mut authorized) = self;
+        for table in authorized.tables.iter_mut().filter(|table| table.at != At::Now) {
+            let earlier = Earlier::find(store, &table.record, table.at, &table.decision).await?;
+            table.record = earlier.record;
+            table.decision = earlier.decision;
+            table.shared = Some(earlier.shared);
+        }
+        Ok(authorized)
+    }
+
+    /// What the decisions are on and what they say, at whichever version a table is read: what of the policy they rest on.
+    pub(super) fn as_of_now(&self) -> &Authorized {
+        &self.0
+    }
+}
+
+impl Authorized {
     /// The tables of the statement, with the decision on each.
     pub fn tables(&self) -> &[AuthorizedTable] {
         &self.tables
@@ -84,12 +120,17 @@ impl Authorized {
         tables.chain(self.views.iter().map(|view| (&view.view.name, &view.decision)))
     }
 
-    /// The columns of each table and view that may be known, for planning without reading.
-    pub fn visible_fields(&self) -> impl Iterator<Item = (TableName, Vec<FieldRef>)> {
-        self.decisions().filter_map(move |(name, decision)| {
-            let schema = self.governance.state.schema_of(name)?;
-            Some((name.clone(), pruned(schema.fields(), &decision.describe)))
-        })
+    /// The columns of each table and view that `of` names in the decision on it, for planning without reading.
+    pub fn fields(
+        &self,
+        of: impl Fn(&Decision) -> Vec<ColumnShape>,
+    ) -> impl Iterator<Item = (TableAt, Vec<FieldRef>)> {
+        let tables = self.tables.iter().map(|table| (table.named(), table.columns(), &table.decision));
+        let views = self
+            .views
+            .iter()
+            .map(|view| (view.view.name.clone().into(), view.view.schema.fields().clone(), &view.decision));
+        tables.chain(views).map(move |(name, fields, decision)| (name, pruned(&fields, &of(decision))))
     }
 
     /// Who asks.
@@ -120,23 +161,45 @@ struct Found<'a> {
     views: Vec<AuthorizedView>,
 }
 
+impl AuthorizedTable {
+    /// The table as the statement names it.
+    pub fn named(&self) -> TableAt {
+        TableAt { name: self.record.name.clone(), at: self.at }
+    }
+
+    /// The columns that there are for rules and readers.
+    fn columns(&self) -> Fields {
+        match &self.shared {
+            Some(shared) => shared.iter().cloned().collect(),
+            None => self.record.schema.fields().clone(),
+        }
+    }
+}
+
 impl Found<'_> {
-    fn add(&mut self, name: &TableName, depth: usize) -> Result<()> {
-        let known = self.tables.iter().any(|table| table.record.name == *name)
-            || self.views.iter().any(|view| view.view.name == *name);
-        if known || is_listing(&name.database) {
+    fn add(&mut self, table: &TableAt, depth: usize) -> Result<()> {
+        let TableAt { name, at } = table;
+        let known = self.tables.iter().any(|table| table.record.name == *name && table.at == *at)
+            || (*at == At::Now && self.views.iter().any(|view| view.view.name == *name));
+        if known || (*at == At::Now && is_listing(&name.database)) {
             return Ok(());
         }
         let governance = self.governance;
         if let Some(record) = governance.state.tables.get(name) {
             let decision = decide_on(self.asker, &record.value, governance);
             refuse_unreadable(name, &decision)?;
-            self.tables.push(AuthorizedTable { record: TableRecord::clone(&record.value), decision });
+            let record = TableRecord::clone(&record.value);
+            self.tables.push(AuthorizedTable { record, at: *at, decision, shared: None });
             return Ok(());
         }
         let view = governance.state.views.get(name).ok_or_else(|| no_such_table(&name.to_string()))?;
         let decision = decide_on_view(self.asker, &view.value, governance);
         refuse_unreadable(name, &decision)?;
+        if *at != At::Now {
+            return Err(Error::invalid_request(format!(
+                "`{name}` is a view and keeps no versions: ask for those of the tables that it reads"
+            )));
+        }
         self.add_view(&view.value, decision, depth)
     }
 
@@ -149,8 +212,8 @@ impl Found<'_> {
                 format!("views are nested too deeply in `{}`", view.name),
             ));
         }
-        for name in query.tables() {
-            self.add(name, depth + 1).map_err(|error| match error.kind() {
+        for table in query.tables() {
+            self.add(table, depth + 1).map_err(|error| match error.kind() {
                 ErrorKind::TableNotFound | ErrorKind::PermissionDenied => Error::new(
                     ErrorKind::PermissionDenied,
                     format!("the view `{}` reads something that you may not read", view.name),

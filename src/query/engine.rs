@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use datafusion::catalog::{
-    CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider, SchemaProvider,
-    Session, TableProvider,
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
+    MemorySchemaProvider, SchemaProvider, Session, TableProvider,
 };
 use datafusion::common::DataFusionError;
 use datafusion::execution::cache::cache_manager::CacheManagerConfig;
@@ -39,9 +39,9 @@ use super::functions::bounded::{Bounds, bounded, is_growing};
 use super::functions::planner::planners;
 use super::grouping_sets::ForgetfulGroupingSets;
 use super::pace::YieldingJoins;
+use crate::catalog::version::{At, TableAt};
 use crate::config::LimitsConfig;
 use crate::error::{Error, ErrorKind, Result};
-use crate::policy::model::TableName;
 
 /// The name of the one catalog, so that `lakegate.database.table` is a table's longest name.
 pub const CATALOG: &str = "lakegate";
@@ -100,30 +100,14 @@ impl Engine {
         &self.base
     }
 
-    /// A session that holds `tables` and no others. An unqualified name is looked up in `database`.
+    /// A session that holds `tables` and no others, each at a version under a catalog of that version's name. An unqualified name is looked up in `database`.
     pub fn session(
         &self,
-        tables: BTreeMap<TableName, Arc<dyn TableProvider>>,
+        tables: BTreeMap<impl Into<TableAt>, Arc<dyn TableProvider>>,
         database: Option<&str>,
     ) -> Result<SessionState> {
-        let catalog = MemoryCatalogProvider::new();
-        for (name, provider) in tables {
-            let schema = match catalog.schema(&name.database) {
-                Some(schema) => schema,
-                None => {
-                    let schema: Arc<dyn SchemaProvider> = Arc::new(MemorySchemaProvider::new());
-                    catalog.register_schema(&name.database, Arc::clone(&schema)).map_err(Error::internal)?;
-                    schema
-                }
-            };
-            schema.register_table(name.table, provider).map_err(Error::internal)?;
-        }
-        let catalogs = MemoryCatalogProviderList::new();
-        datafusion::catalog::CatalogProviderList::register_catalog(
-            &catalogs,
-            CATALOG.to_owned(),
-            Arc::new(catalog),
-        );
+        let tables = tables.into_iter().map(|(table, provider)| (table.into(), provider));
+        let catalogs = catalogs(tables)?;
         let config =
             self.base.config().clone().with_default_catalog_and_schema(CATALOG, database.unwrap_or(""));
         let bounds = Bounds::of_query(self.memory);
@@ -163,6 +147,33 @@ impl Engine {
     pub fn start(&self, work: impl Future<Output = ()> + Send + 'static) -> Work {
         self.threads.start_work(work)
     }
+}
+
+/// The catalog of tables as they are now, and one for each version that is asked for.
+fn catalogs(
+    tables: impl Iterator<Item = (TableAt, Arc<dyn TableProvider>)>,
+) -> Result<MemoryCatalogProviderList> {
+    let catalogs = MemoryCatalogProviderList::new();
+    let added = |name: &str| {
+        let catalog: Arc<dyn CatalogProvider> = Arc::new(MemoryCatalogProvider::new());
+        catalogs.register_catalog(name.to_owned(), Arc::clone(&catalog));
+        catalog
+    };
+    added(CATALOG);
+    for (TableAt { name, at }, provider) in tables {
+        let of = if at == At::Now { CATALOG.to_owned() } else { at.to_string() };
+        let catalog = catalogs.catalog(&of).unwrap_or_else(|| added(&of));
+        let schema = match catalog.schema(&name.database) {
+            Some(schema) => schema,
+            None => {
+                let schema: Arc<dyn SchemaProvider> = Arc::new(MemorySchemaProvider::new());
+                catalog.register_schema(&name.database, Arc::clone(&schema)).map_err(Error::internal)?;
+                schema
+            }
+        };
+        schema.register_table(name.table, provider).map_err(Error::internal)?;
+    }
+    Ok(catalogs)
 }
 
 fn base_state(limits: &LimitsConfig, env: Arc<RuntimeEnv>) -> SessionState {

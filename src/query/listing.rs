@@ -17,6 +17,7 @@ use super::parse::no_such_table;
 use super::pg_catalog::Catalog;
 use super::sql_type::sql_type;
 use crate::app::{App, Governance};
+use crate::catalog::version::TableAt;
 use crate::error::{Error, Result};
 use crate::policy::decision::Decision;
 use crate::policy::model::{Columns, Grant, PG_CATALOG, TableName, Target, is_listing};
@@ -91,11 +92,11 @@ pub fn listed<'a>(governance: &'a Governance, identity: &Identity, describes_all
 pub async fn add(
     app: &App,
     authorized: &Authorized,
-    tables: &mut BTreeMap<TableName, Arc<dyn TableProvider>>,
+    tables: &mut BTreeMap<TableAt, Arc<dyn TableProvider>>,
 ) -> Result<()> {
     let identity = authorized.identity();
     let governance = authorized.governance();
-    let named = authorized.parsed().tables().iter().filter(|name| is_listing(&name.database));
+    let named = authorized.parsed().names().into_iter().filter(|name| is_listing(&name.database));
     let (of_postgres, named): (Vec<_>, Vec<_>) = named.partition(|name| name.database == PG_CATALOG);
     if of_postgres.is_empty() && named.is_empty() {
         return Ok(());
@@ -105,7 +106,7 @@ pub async fn add(
     if !of_postgres.is_empty() {
         let catalog = Catalog::of(&identity.user, &visible).await?;
         for name in of_postgres {
-            tables.insert(name.clone(), catalog.table(name).await?);
+            tables.insert(name.clone().into(), catalog.table(name).await?);
         }
     }
     for name in named {
@@ -117,7 +118,7 @@ pub async fn add(
             _ => return Err(no_such_table(&name.to_string())),
         }?;
         let provider = MemTable::try_new(batch.schema(), vec![vec![batch]]).map_err(Error::internal)?;
-        tables.insert(name.clone(), Arc::new(provider));
+        tables.insert(name.clone().into(), Arc::new(provider));
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The request path. Every protocol ends in [`run`], which names each stage in order:
 //!
-//! parse → authorize → rewrite → plan → execute → stream, with the audit record around them all.
+//! parse → decide → authorize → rewrite → plan → execute → stream, with the audit record around them all.
 //!
 //! A stage is a type, made by the stage before it and by nothing else: only what is [`Authorized`](authorize::Authorized)
 //! can be rewritten, only what is [`Guarded`](rewrite::Guarded) can be planned. A check that is skipped does not compile.
@@ -10,6 +10,7 @@ pub mod authorize;
 pub mod barrier;
 mod command;
 mod constants;
+mod earlier;
 pub mod engine;
 mod explain;
 pub mod expression;
@@ -35,6 +36,7 @@ pub mod spelling;
 mod sql_type;
 pub mod standing;
 pub mod stream;
+mod versions;
 mod wanted;
 pub mod watch;
 pub mod writable;
@@ -45,7 +47,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use self::authorize::Authorized;
+use self::authorize::Decided;
 pub use self::command::CreateView;
 pub use self::notice::PolicyNotice;
 pub use self::parameter::Parameter;
@@ -178,7 +180,7 @@ async fn stages(
             return Ok((Planned::told(told), PolicyNotice::default()));
         }
     };
-    record.names(parsed.tables().iter().map(ToString::to_string));
+    record.names(parsed.names().into_iter().map(ToString::to_string));
     if parsed.explain() == Some(Explain::Access) {
         request.rests_on(|| Standing::of_all(&identity, &app.state(), administers));
         let told = access::as_batch(&access::explain(app, &identity, &parsed, administers).await?)?;
@@ -201,15 +203,15 @@ async fn guard(
     let administers = app.is_administrator(&identity);
     let has_wildcard = parsed.has_wildcard();
     let governance = app.state();
-    let authorized =
-        Authorized::authorize(parsed, Arc::clone(&identity), Arc::clone(&governance), administers);
-    if authorized.is_err() {
+    let decided = Decided::decide(parsed, Arc::clone(&identity), Arc::clone(&governance), administers);
+    if decided.is_err() {
         request.rests_on(|| Standing::of_all(&identity, &governance, administers));
     }
-    let authorized = authorized?;
+    let decided = decided?;
+    request.rests_on(|| Standing::of(&decided, administers));
+    let authorized = decided.authorize(&app.store).await?;
     let notice = PolicyNotice::of(&authorized);
     record.authorized(&authorized, &notice);
-    request.rests_on(|| Standing::of(&authorized, administers));
     if request.strict {
         notice.refuse_narrowing(has_wildcard)?;
     }

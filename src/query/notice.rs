@@ -27,7 +27,12 @@ impl PolicyNotice {
             notice.rows_filtered |= flags.rows_filtered;
             notice.cells_nulled |= flags.cells_nulled;
             notice.columns_hidden |= flags.columns_hidden;
-            notice.masked.extend(flags.masked.iter().map(|path| format!("{name}.{path}")));
+            for column in flags.masked.iter().map(|path| format!("{name}.{path}")) {
+                // Two versions of one table may have it.
+                if !notice.masked.contains(&column) {
+                    notice.masked.push(column);
+                }
+            }
         }
         notice
     }

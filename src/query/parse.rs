@@ -27,6 +27,8 @@ use super::pg_catalog::{self, Rewritten};
 use super::precedence;
 use super::show::Listing;
 use super::spelling::{offsets, refuse_quotes_in_names, spelled};
+use super::versions;
+use crate::catalog::version::{At, TableAt};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::model::TableName;
 
@@ -43,11 +45,11 @@ pub enum Text {
 }
 
 /// A statement that reads, and what it names.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Parsed {
     statement: Statement,
     explain: Option<Explain>,
-    tables: BTreeSet<TableName>,
+    tables: BTreeSet<TableAt>,
     described: Option<TableName>,
     has_wildcard: bool,
     database: Option<String>,
@@ -134,6 +136,7 @@ impl Parsed {
         if let Statement::Statement(inner) = &mut statement {
             let _ = VisitMut::visit(inner.as_mut(), &mut placeholders);
             precedence::restore(inner.as_mut());
+            versions::name_apart(inner.as_mut(), database)?;
             if let ControlFlow::Break(error) = Visit::visit(inner.as_ref(), &mut shape) {
                 return Err(error);
             }
@@ -160,9 +163,14 @@ impl Parsed {
         self.described.as_ref()
     }
 
-    /// Every table the statement names, fully qualified.
-    pub fn tables(&self) -> &BTreeSet<TableName> {
+    /// Every table the statement names, fully qualified, at each version that it names.
+    pub fn tables(&self) -> &BTreeSet<TableAt> {
         &self.tables
+    }
+
+    /// The names of them, each once.
+    pub fn names(&self) -> BTreeSet<&TableName> {
+        self.tables.iter().map(|table| &table.name).collect()
     }
 
     /// What is asked for in the place of the rows.
@@ -183,14 +191,6 @@ impl Parsed {
     /// Where a table without a database is looked up.
     pub(super) fn database(&self) -> Option<&str> {
         self.database.as_deref()
-    }
-
-    /// The statement as text.
-    pub(super) fn text(&self) -> String {
-        match &self.statement {
-            Statement::Statement(statement) => spelled(statement),
-            other => other.to_string(),
-        }
     }
 
     /// The statement.
@@ -216,7 +216,9 @@ pub(super) fn query_text(sql: &str) -> Result<String> {
 }
 
 fn one_statement(sql: &str) -> Result<Statement> {
-    let mut parser = DFParserBuilder::new(sql).with_recursion_limit(DEPTH).build().map_err(fault::syntax)?;
+    let tokens = versions::tokens(&GenericDialect {}, sql).map_err(|cause| fault::syntax(cause.into()))?;
+    let mut parser =
+        DFParserBuilder::new(tokens).with_recursion_limit(DEPTH).build().map_err(fault::syntax)?;
     let mut statements = parser.parse_statements().map_err(fault::syntax)?;
     match (statements.pop_front(), statements.pop_front()) {
         (Some(statement), None) => Ok(statement),
@@ -284,13 +286,23 @@ fn named_tables(
     statement: &Statement,
     database: Option<&str>,
     functions: &BTreeSet<String>,
-) -> Result<BTreeSet<TableName>> {
+) -> Result<BTreeSet<TableAt>> {
     let (references, _) = resolve_table_references(statement, true).map_err(fault::syntax)?;
     references
         .into_iter()
         .filter(|reference| !functions.contains(&reference.to_string()))
-        .map(|reference| full_name(reference, database))
+        .map(|reference| match at(&reference) {
+            Some(table) => Ok(table),
+            None => full_name(reference, database).map(TableAt::from),
+        })
         .collect()
+}
+
+/// A table at a version, as [`versions::name_apart`] has named it.
+fn at(reference: &TableReference) -> Option<TableAt> {
+    let TableReference::Full { catalog, schema, table } = reference else { return None };
+    let at = catalog.parse::<At>().ok()?;
+    Some(TableAt { name: TableName::new(&**schema, &**table), at })
 }
 
 fn full_name(reference: TableReference, database: Option<&str>) -> Result<TableName> {
@@ -360,6 +372,28 @@ mod tests {
         let names = parsed.tables().iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(names, ["db.a", "s.b", "x.y"]);
         assert!(parsed.has_wildcard());
+    }
+
+    #[test]
+    fn a_table_is_named_at_each_version_that_is_asked_for() {
+        let sql = "WITH a AS (SELECT 1 FROM s.b) SELECT * FROM a, a VERSION AS OF 3, a FOR VERSION AS OF 4 x,
+            (SELECT * FROM \"A\" TIMESTAMP AS OF '2026-01-01') JOIN lakegate.s.b VERSION AS OF 3 y ON true";
+        let parsed = Parsed::parse(sql, Some("db")).unwrap();
+        let names = parsed.tables().iter().map(ToString::to_string).collect::<Vec<_>>();
+        let meant = [
+            "db.A TIMESTAMP AS OF '2026-01-01T00:00:00Z'",
+            "db.a VERSION AS OF 3",
+            "db.a VERSION AS OF 4",
+            "s.b",
+            "s.b VERSION AS OF 3",
+        ];
+        assert_eq!(names, meant);
+        assert_eq!(parsed.names().len(), 3);
+        assert_eq!(refused("SELECT * FROM range(3) VERSION AS OF 3").0, ErrorKind::SyntaxError);
+        let (kind, detail) = refused("SELECT *\nFROM a VERSION AS OF $1");
+        assert_eq!(kind, ErrorKind::SyntaxError);
+        assert!(detail.contains("needs the number of a version") && detail.contains("line 2"), "{detail}");
+        assert_eq!(refused("SELECT * FROM other.db.a VERSION AS OF 3").0, ErrorKind::TableNotFound);
     }
 
     #[test]

@@ -224,7 +224,10 @@ pub(super) fn columns_read(plan: &LogicalPlan) -> Result<Vec<String>> {
     plan.apply_with_subqueries(|node| {
         if let Some(barrier) = Barrier::of(node) {
             let fields = datafusion::logical_expr::UserDefinedLogicalNodeCore::schema(barrier);
-            columns.extend(fields.fields().iter().map(|field| format!("{}.{}", barrier.table, field.name())));
+            // The table's own name, at whichever version it is read.
+            let name = fields.iter().find_map(|(qualifier, _)| qualifier.map(ToString::to_string));
+            let name = name.unwrap_or_else(|| barrier.table.clone());
+            columns.extend(fields.fields().iter().map(|field| format!("{name}.{}", field.name())));
             return Ok(TreeNodeRecursion::Jump);
         }
         if let LogicalPlan::TableScan(scan) = node {

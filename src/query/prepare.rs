@@ -71,7 +71,7 @@ async fn stages(
             return Ok(Prepared::told(&command::told("")?));
         }
     };
-    record.names(parsed.tables().iter().map(ToString::to_string));
+    record.names(parsed.names().into_iter().map(ToString::to_string));
     if parsed.explain() == Some(Explain::Access) {
         return Ok(Prepared::told(&access::as_batch(&[])?));
     }

@@ -2,7 +2,7 @@
 //!
 //! It closes itself: a request that is dropped half-way, since its client went away, is recorded as cancelled.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use datafusion::arrow::array::RecordBatch;
@@ -50,8 +50,15 @@ impl Record {
                 grants.extend(&decision.grants);
                 restrictions.extend(&decision.restrictions);
             }
-            event.policy =
+            let mut policy =
                 serde_json::json!({ "notice": notice, "grants": grants, "restrictions": restrictions });
+            let named = authorized.tables().iter().filter(|table| table.shared.is_some());
+            let versions = named.map(|table| (table.named().to_string(), table.record.version));
+            let versions: BTreeMap<String, Option<i64>> = versions.collect();
+            if let (false, Some(policy)) = (versions.is_empty(), policy.as_object_mut()) {
+                policy.insert("versions".to_owned(), serde_json::json!(versions));
+            }
+            event.policy = policy;
         }
     }
 

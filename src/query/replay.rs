@@ -10,11 +10,12 @@ use arrow_schema::Schema;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
 
-use super::authorize::{Authorized, asker, decide_named, pruned};
+use super::authorize::{Authorized, Decided, asker, decide_named};
 use super::fault;
 use super::parse::Parsed;
 use crate::app::{App, Governance};
 use crate::catalog::shapes;
+use crate::catalog::version::TableAt;
 use crate::error::{Error, Result};
 use crate::policy::decision::{ColumnShape, Decision};
 use crate::policy::model::{TableName, is_listing};
@@ -49,27 +50,29 @@ pub async fn replay(app: &App, governance: &Arc<Governance>, recorded: &Recorded
             decisions.insert(name.clone(), (shapes(schema.fields()), decision));
         }
     };
-    parsed.tables().iter().filter(|name| !is_listing(&name.database)).for_each(&mut decide);
-    let refused =
-        match Authorized::authorize(parsed, Arc::clone(identity), Arc::clone(governance), *administers) {
-            Err(error) => Some(error),
-            Ok(authorized) => {
-                authorized.decisions().for_each(|(name, _)| decide(name));
-                plan(app, governance, authorized).await.err()
-            }
-        };
+    parsed.names().into_iter().filter(|name| !is_listing(&name.database)).for_each(&mut decide);
+    let decided = Decided::decide(parsed, Arc::clone(identity), Arc::clone(governance), *administers);
+    let authorized = match decided {
+        Ok(decided) => {
+            decided.as_of_now().decisions().for_each(|(name, _)| decide(name));
+            decided.authorize(&app.store).await
+        }
+        Err(error) => Err(error),
+    };
+    let refused = match authorized {
+        Ok(authorized) => plan(app, authorized).await.err(),
+        Err(error) => Some(error),
+    };
     Some(Replayed { decisions, refused })
 }
 
-async fn plan(app: &App, governance: &Governance, authorized: Authorized) -> Result<()> {
-    let mut tables: BTreeMap<TableName, Arc<dyn TableProvider>> = BTreeMap::new();
-    for (name, decision) in authorized.decisions() {
-        let Some(schema) = governance.state.schema_of(name) else { continue };
-        let fields = pruned(schema.fields(), &decision.readable());
-        tables.insert(name.clone(), Arc::new(EmptyTable::new(Arc::new(Schema::new(fields)))));
+async fn plan(app: &App, authorized: Authorized) -> Result<()> {
+    let mut tables: BTreeMap<TableAt, Arc<dyn TableProvider>> = BTreeMap::new();
+    for (table, fields) in authorized.fields(Decision::readable) {
+        tables.insert(table, Arc::new(EmptyTable::new(Arc::new(Schema::new(fields)))));
     }
     let parsed = authorized.into_parsed();
-    if parsed.tables().iter().any(|name| is_listing(&name.database)) {
+    if parsed.names().into_iter().any(|name| is_listing(&name.database)) {
         return Ok(());
     }
     let session = app.engine.session(tables, parsed.database())?;

@@ -8,33 +8,33 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Column;
 use datafusion::common::TableReference;
-use datafusion::common::{DFSchema, internal_err};
+use datafusion::common::{DFSchema, Result as EngineResult, internal_err};
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::session_state::SessionState;
 use datafusion::functions::core::expr_fn::{get_field, named_struct};
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::utils::{conjunction, disjunction};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableType, when};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableType, cast, when};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::lit;
 use datafusion::sql::parser::Statement;
 
 use super::authorize::{Authorized, AuthorizedTable, AuthorizedView};
-use super::barrier::check::Ground;
+use super::barrier::check::{Ground, is_inside};
 use super::barrier::logical::Barrier;
 use super::expression::{Reader, condition, no_longer_fits, value};
 use super::mask::{self, MaskKey};
 use super::parse::Explain;
 use super::{fault, listing, pg_catalog};
 use crate::app::App;
+use crate::catalog::version::TableAt;
 use crate::error::{Error, Result};
 use crate::policy::decision::{Cell, ColumnDecision, Decision, Rows};
-use crate::policy::model::TableName;
 use crate::policy::restriction::Mask;
 
 /// A statement and a session that holds its guarded tables alone.
@@ -54,18 +54,17 @@ pub struct Guarded {
 impl Guarded {
     /// Builds the guarded tables of `authorized`.
     pub async fn rewrite(app: &App, authorized: Authorized, database: Option<&str>) -> Result<Self> {
-        let mut tables: BTreeMap<_, Arc<dyn TableProvider>> = BTreeMap::new();
-        let mut grounds = BTreeMap::new();
+        let mut tables: BTreeMap<TableAt, Arc<dyn TableProvider>> = BTreeMap::new();
+        let mut grounds = grounds(app, authorized.tables())?;
         for table in authorized.tables() {
-            let name = table.record.name.clone();
-            grounds.insert(name.to_string(), ground(app, table)?);
-            tables.insert(name, guarded_table(app, &authorized, table).await?);
+            let under_barrier = grounds.get(&table.named().to_string()).is_none_or(Ground::needs_barrier);
+            tables.insert(table.named(), guarded_table(app, &authorized, table, under_barrier).await?);
         }
         listing::add(app, &authorized, &mut tables).await?;
         for view in authorized.views() {
             let guarded = guarded_view(app, &authorized, view, &tables).await?;
             grounds.insert(view.view.name.to_string(), Ground::View);
-            tables.insert(view.view.name.clone(), guarded);
+            tables.insert(view.view.name.clone().into(), guarded);
         }
         let mut session = app.engine.session(tables, database)?;
         let asks_catalog = authorized.parsed().asks_catalog();
@@ -100,35 +99,70 @@ fn needs_barrier(decision: &Decision) -> bool {
     flags.rows_filtered || flags.cells_nulled || !flags.masked.is_empty()
 }
 
-fn ground(app: &App, table: &AuthorizedTable) -> Result<Ground> {
+/// The ground of each table. Those that share files, as the versions of one table do, are all read under a barrier when
+/// one of them has to be: a file does not tell which of them it is read for.
+fn grounds(app: &App, tables: &[AuthorizedTable]) -> Result<BTreeMap<String, Ground>> {
+    let places = tables.iter().map(|table| place(app, table)).collect::<Result<Vec<_>>>()?;
+    let ground = |(table, place): (&AuthorizedTable, &(String, String))| {
+        let mut others = tables.iter().zip(&places);
+        let needs_barrier =
+            others.any(|(other, of)| share_files(of, place) && needs_barrier(&other.decision));
+        let (store, folder) = place.clone();
+        (table.named().to_string(), Ground::Files { store, folder, needs_barrier })
+    };
+    Ok(tables.iter().zip(&places).map(ground).collect())
+}
+
+/// The URL of the object store that the table lies in, and the folder's path in it.
+fn place(app: &App, table: &AuthorizedTable) -> Result<(String, String)> {
     let (_, store, folder) = app.lake.store_for(&table.record.location)?;
-    Ok(Ground::Files {
-        store: store.as_str().to_owned(),
-        folder: folder.to_string(),
-        needs_barrier: needs_barrier(&table.decision),
-    })
+    Ok((store.as_str().to_owned(), folder.to_string()))
+}
+
+fn share_files((store, folder): &(String, String), (of, other): &(String, String)) -> bool {
+    store == of && (is_inside(folder, other) || is_inside(other, folder))
 }
 
 async fn guarded_table(
     app: &App,
     authorized: &Authorized,
     table: &AuthorizedTable,
+    under_barrier: bool,
 ) -> Result<Arc<dyn TableProvider>> {
     let name = &table.record.name;
     let provider = crate::catalog::provider(&app.lake, &table.record).await?;
     let reference = TableReference::partial(name.database.as_str(), name.table.as_str());
     let scan =
         LogicalPlanBuilder::scan(reference, provider_as_source(provider), None).map_err(fault::translate)?;
+    let scan = match &table.shared {
+        Some(shared) => as_now(scan, &table.record.schema, shared).map_err(fault::translate)?,
+        None => scan,
+    };
     let identity = authorized.identity();
     let reader = Reader { identity, index: &authorized.governance().index };
     let rules = Rules {
-        table: name.to_string(),
+        table: table.named().to_string(),
         schema: Arc::clone(scan.schema()),
         reader,
         session: app.engine.bare(),
         key: &app.mask_key,
     };
-    rules.guarded(scan, &table.decision)
+    rules.guarded(scan, &table.decision, under_barrier)
+}
+
+/// `scan`, which has the columns of `then`, with the columns that are `shared` and no others, in the types they have now.
+fn as_now(scan: LogicalPlanBuilder, then: &Schema, shared: &[FieldRef]) -> EngineResult<LogicalPlanBuilder> {
+    let column = |field: &FieldRef| {
+        let (qualifier, _) = scan.schema().qualified_field_with_unqualified_name(field.name())?;
+        let raw = Expr::Column(Column::new(qualifier.cloned(), field.name()));
+        let before = then.field_with_name(field.name())?.data_type();
+        Ok(match before.is_numeric() && before != field.data_type() {
+            true => cast(raw, field.data_type().clone()).alias_qualified(qualifier.cloned(), field.name()),
+            false => raw,
+        })
+    };
+    let columns = shared.iter().map(column).collect::<EngineResult<Vec<_>>>()?;
+    scan.project(columns)
 }
 
 /// The view over the guarded tables that it reads, under its own decision. Columns that the reader's view of those
@@ -137,7 +171,7 @@ async fn guarded_view(
     app: &App,
     authorized: &Authorized,
     view: &AuthorizedView,
-    tables: &BTreeMap<TableName, Arc<dyn TableProvider>>,
+    tables: &BTreeMap<TableAt, Arc<dyn TableProvider>>,
 ) -> Result<Arc<dyn TableProvider>> {
     let name = &view.view.name;
     let session = app.engine.session(tables.clone(), view.view.database.as_deref())?;
@@ -155,7 +189,7 @@ async fn guarded_view(
         session: app.engine.bare(),
         key: &app.mask_key,
     };
-    rules.guarded(plan, &decision)
+    rules.guarded(plan, &decision, needs_barrier(&decision))
 }
 
 /// The rules of one table, bound to its columns.
@@ -169,9 +203,14 @@ struct Rules<'a> {
 
 impl Rules<'_> {
     /// `plan` under `decision`, as a table.
-    fn guarded(&self, plan: LogicalPlanBuilder, decision: &Decision) -> Result<Arc<dyn TableProvider>> {
+    fn guarded(
+        &self,
+        plan: LogicalPlanBuilder,
+        decision: &Decision,
+        under_barrier: bool,
+    ) -> Result<Arc<dyn TableProvider>> {
         let (plan, filters_rows) = self.guard(plan, decision)?;
-        let plan = match needs_barrier(decision) {
+        let plan = match under_barrier {
             true => Barrier::over(self.table.clone(), filters_rows, plan),
             false => plan,
         };

@@ -7,15 +7,16 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{Statement, Value, ValueWithSpan, VisitMut, VisitorMut};
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
-use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
 
+use super::versions;
 use crate::error::{Error, ErrorKind, Result};
 
 /// `statement` as text. What is in it as a text of any kind is a text in plain quotes.
 pub fn spelled(statement: &Statement) -> String {
     let mut statement = statement.clone();
     let _ = statement.visit(&mut Quoting);
+    versions::put_back(&mut statement);
     statement.to_string()
 }
 
@@ -28,7 +29,7 @@ pub fn kept(statement: &Statement) -> Result<String> {
     let text = spelled(statement);
     let mut meant = statement.clone();
     let _ = meant.visit(&mut Plain);
-    match Parser::parse_sql(&GenericDialect {}, &text) {
+    match versions::statements(&GenericDialect {}, &text) {
         Ok(again) if again.as_slice() == [meant] => Ok(text),
         _ => Err(Error::new(
             ErrorKind::SyntaxError,
@@ -126,6 +127,7 @@ fn text_of(value: &Value) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+    use datafusion::sql::sqlparser::parser::Parser;
 
     use super::*;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use chrono::Utc;
 
-use super::authorize::Authorized;
+use super::authorize::Decided;
 use super::expression::{self, Reader};
 use super::parse::{Explain, Text};
 use super::{Request, refuse_too_long};
@@ -56,8 +56,8 @@ fn now(app: &App, identity: &Arc<Identity>, request: &Request) -> Result<Standin
     if parsed.explain() == Some(Explain::Access) {
         return Ok(Standing::of_all(identity, &app.state(), administers));
     }
-    let authorized = Authorized::authorize(parsed, Arc::clone(identity), app.state(), administers)?;
-    Ok(Standing::of(&authorized, administers))
+    let decided = Decided::decide(parsed, Arc::clone(identity), app.state(), administers)?;
+    Ok(Standing::of(&decided, administers))
 }
 
 impl Standing {
@@ -91,10 +91,11 @@ impl Standing {
         self.0.starts_with(OF_ALL)
     }
 
-    /// Of a query.
-    pub(super) fn of(authorized: &Authorized, administers: bool) -> Self {
+    /// Of a query. What a version of a table is does not change, and what may be seen of it is what may be seen now.
+    pub(super) fn of(decided: &Decided, administers: bool) -> Self {
+        let authorized = decided.as_of_now();
         let (identity, governance) = (authorized.identity(), authorized.governance());
-        let is_listed = authorized.parsed().tables().iter().any(|name| is_listing(&name.database))
+        let is_listed = authorized.parsed().tables().iter().any(|table| is_listing(&table.name.database))
             || authorized.parsed().described().is_some();
         let Self(mut text) = match is_listed {
             true => Self::of_all(identity, governance, administers),
@@ -102,6 +103,7 @@ impl Standing {
         };
         for table in authorized.tables() {
             spell(&mut text, &table.record.id);
+            spell(&mut text, &table.at.to_string());
         }
         let reader = Reader { identity, index: &governance.index };
         for (name, decision) in authorized.decisions() {

@@ -22,6 +22,7 @@ pub mod runs;
 mod secrets;
 mod tables;
 mod version;
+mod versions;
 mod watch;
 
 use std::fmt;

@@ -78,6 +78,16 @@ pub struct TableRecord {
     pub updated_at: DateTime<Utc>,
 }
 
+/// A version of a table that was published.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PublishedVersion {
+    pub version: i64,
+    pub published_at: DateTime<Utc>,
+    /// Its columns, partition columns last.
+    pub schema: SchemaRef,
+    pub partition_columns: Vec<String>,
+}
+
 /// How far a source has been read: what is behind it is new.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bookmark {

@@ -13,7 +13,7 @@ use sqlx::{Any, AnyConnection, Row};
 
 use super::failure::{store_failed, unreadable};
 use super::record::{TableRecord, Versioned};
-use super::{Applied, check_revision, databases, exists_already};
+use super::{Applied, check_revision, databases, exists_already, versions};
 use crate::error::{Error, Result};
 use crate::policy::model::TableName;
 
@@ -39,7 +39,8 @@ pub(super) async fn create(connection: &mut AnyConnection, value: &TableRecord) 
     if find(connection, &value.name).await?.is_some() {
         return Err(exists_already("table", &value.name.to_string()));
     }
-    write(INSERT, value)?.execute(connection).await.map_err(store_failed)?;
+    write(INSERT, value)?.execute(&mut *connection).await.map_err(store_failed)?;
+    versions::publish(connection, None, value).await?;
     Ok(Applied::new("create_table", Value::Null, describe(value)).on_table(&value.name))
 }
 
@@ -50,7 +51,8 @@ pub(super) async fn update(
 ) -> Result<Applied> {
     let before = get(connection, &value.name).await?;
     check_revision(&value.name.to_string(), before.revision, expected)?;
-    write(UPDATE, value)?.execute(connection).await.map_err(store_failed)?;
+    write(UPDATE, value)?.execute(&mut *connection).await.map_err(store_failed)?;
+    versions::publish(connection, Some(&before.value), value).await?;
     Ok(Applied::new("update_table", describe(&before.value), describe(value)).on_table(&value.name))
 }
 

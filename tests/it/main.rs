@@ -59,6 +59,7 @@ mod store;
 mod store_away;
 mod support;
 mod table_command;
+mod time_travel;
 mod tls;
 mod views;
 mod wire_formats;

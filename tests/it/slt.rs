@@ -14,6 +14,7 @@ use lakegate::store::record::Format;
 
 use self::doors::{Door, Way};
 use crate::support::gateway::Gateway;
+use crate::support::versions::{leave_unpublished, publish};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn row_rules_combine_as_the_cases_say() {
@@ -50,6 +51,11 @@ async fn nothing_tells_of_what_is_hidden() {
     run("barrier").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_earlier_version_is_read_under_the_policy_of_now() {
+    run("versions").await;
+}
+
 /// Runs the file `name` at each door.
 async fn run(name: &str) {
     for way in Way::ALL {
@@ -60,7 +66,9 @@ async fn run(name: &str) {
 async fn run_at(name: &str, way: Way) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/slt");
     let policy = std::fs::read_to_string(folder.join(format!("{name}.yaml"))).unwrap();
-    let gateway = Arc::new(fixtures().await.with_policy(&policy).await);
+    let gateway = fixtures().await;
+    with_versions(&gateway).await;
+    let gateway = Arc::new(gateway.with_policy(&policy).await);
     let records = sqllogictest::parse_file::<DefaultColumnType>(folder.join(format!("{name}.slt"))).unwrap();
     let mut runners = HashMap::new();
     let mut who = String::from("nobody");
@@ -122,6 +130,22 @@ async fn fixtures() -> Gateway {
             ),
         )
         .await
+}
+
+/// A table with three versions, between them one that was never published: 0, 1 and 3.
+async fn with_versions(gateway: &Gateway) {
+    let first = ["id bigint", "owner varchar", "amount int", "ssn varchar", "note varchar"];
+    let ana = r#"{"id":1,"owner":"ana","amount":10,"ssn":"s1","note":"a"}"#;
+    let bo = r#"{"id":2,"owner":"bo","amount":20,"ssn":"s2","note":"b"}"#;
+    let late = r#"{"id":3,"owner":"ana","amount":30,"ssn":"s3"}"#;
+    assert_eq!(publish(gateway, "time.ledger", &first, &format!("{ana}\n{bo}")).await, 0);
+    assert_eq!(publish(gateway, "time.ledger", &first, &format!("{ana}\n{bo}\n{late}")).await, 1);
+    assert_eq!(leave_unpublished(gateway, "time.ledger", &first, ana).await, 2);
+    let last = ["id bigint", "owner varchar", "amount bigint", "note varchar", "region varchar"];
+    let rows = r#"{"id":1,"owner":"ana","amount":11,"note":"a","region":"EU"}
+        {"id":3,"owner":"ana","amount":30,"note":"c","region":"US"}
+        {"id":4,"owner":"bo","amount":5000000000,"note":"d","region":"EU"}"#;
+    assert_eq!(publish(gateway, "time.ledger", &last, rows).await, 3);
 }
 
 fn csv(header: &str, rows: impl Iterator<Item = String>) -> String {

@@ -59,6 +59,7 @@ cases!(
     keeps_a_secret,
     migrates_again_and_side_by_side,
     reads_one_moment,
+    keeps_the_versions_that_were_published,
 );
 
 async fn open(url: &str) -> Store {
@@ -609,4 +610,59 @@ async fn a_store_that_is_away_is_unavailable_and_keeps_its_password() {
         assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{url}: {error:?}");
         assert!(!format!("{error} {error:?}").contains("hunter2"));
     }
+}
+
+async fn keeps_the_versions_that_were_published(_: &str, store: Store) {
+    let first = table("a.t");
+    let csv = TableRecord { format: Format::Csv, version: None, ..table("a.csv") };
+    let create = vec![
+        Change::CreateDatabase(database("a")),
+        Change::CreateTable(first.clone()),
+        Change::CreateTable(csv.clone()),
+    ];
+    store.commit("ann", create).await.unwrap();
+    assert_eq!(store.versions(&csv.id).await.unwrap(), []);
+    let narrow = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, false)]));
+    let next = TableRecord {
+        version: Some(9),
+        schema: narrow.clone(),
+        partition_columns: Vec::new(),
+        ..first.clone()
+    };
+    let commented = TableRecord { comment: None, ..next.clone() };
+    let back = TableRecord { comment: None, ..first.clone() };
+    for value in [next, commented, back] {
+        store.commit("ann", vec![Change::UpdateTable { value, expected: None }]).await.unwrap();
+    }
+    let versions = store.versions(&first.id).await.unwrap();
+    let numbers = versions.iter().map(|version| version.version).collect::<Vec<_>>();
+    assert_eq!(numbers, [7, 9, 7], "a comment makes no version");
+    assert!(versions.is_sorted_by(|one, next| one.published_at < next.published_at));
+    assert_eq!(
+        (&versions[0].schema, &versions[0].partition_columns),
+        (&first.schema, &first.partition_columns)
+    );
+    assert_eq!((&versions[1].schema, versions[1].partition_columns.len()), (&narrow, 0));
+
+    assert_eq!(
+        store.version_of(&first.id, 7).await.unwrap().as_ref(),
+        Some(&versions[2]),
+        "the latest of them"
+    );
+    assert_eq!(store.version_of(&first.id, 8).await.unwrap(), None);
+    assert_eq!(store.version_of(&csv.id, 7).await.unwrap(), None);
+    let moment = TimeDelta::microseconds(1);
+    for (time, meant) in [
+        (versions[0].published_at - moment, None),
+        (versions[0].published_at, Some(&versions[0])),
+        (versions[1].published_at - moment, Some(&versions[0])),
+        (versions[1].published_at, Some(&versions[1])),
+        (Utc::now() + TimeDelta::days(1), Some(&versions[2])),
+    ] {
+        assert_eq!(store.version_at(&first.id, time).await.unwrap().as_ref(), meant);
+    }
+
+    let name = first.name.clone();
+    store.commit("ann", vec![Change::DropTable { name, expected: None }]).await.unwrap();
+    assert_eq!(store.versions(&first.id).await.unwrap(), [], "they go with their table");
 }

@@ -3,6 +3,7 @@
 use std::process::{Command, Output};
 
 use crate::support::gateway::Gateway;
+use crate::support::versions::publish;
 
 fn table(gateway: &Gateway, arguments: &[&str]) -> Output {
     let config = gateway.folder.path().join("lakegate.toml");
@@ -40,4 +41,18 @@ async fn tables_are_listed_shown_and_dropped_and_their_files_stay() {
     told(table(&gateway, &["register", "s.people", "--location", &location, "--format", "csv"]));
     gateway.app.refresh().await.unwrap();
     assert_eq!(gateway.sql("ana", "SELECT name FROM s.people").await.json()["rows"][0][0], "Ann");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_are_listed_in_the_order_in_which_they_were_published() {
+    let gateway = Gateway::start().await.with_csv("s.people", "id,name\n1,Ann\n").await;
+    for id in 1..=2 {
+        publish(&gateway, "s.t", &["id bigint"], &format!(r#"{{"id":{id}}}"#)).await;
+    }
+    let listed = told(table(&gateway, &["versions", "s.t"]));
+    let numbers = listed.lines().map(|line| line.split_whitespace().next().unwrap()).collect::<Vec<_>>();
+    assert_eq!(numbers, ["0", "1"]);
+    let time = listed.lines().next().unwrap().split_whitespace().nth(1).unwrap();
+    assert!(chrono::DateTime::parse_from_rfc3339(time).is_ok(), "{listed}");
+    assert_eq!(told(table(&gateway, &["versions", "s.people"])), "");
 }

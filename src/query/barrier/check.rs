@@ -14,13 +14,20 @@ use datafusion::physical_plan::filter::FilterExec;
 
 use super::physical::BarrierExec;
 
-/// A table of the query as the check knows it.
+/// A table of the query, at one version, as the check knows it.
 #[derive(Debug, Clone)]
 pub enum Ground {
-    /// The object store's URL, the folder's path in it, and whether the table's policy needs a barrier.
+    /// The object store's URL, the folder's path in it, and whether it is read under a barrier.
     Files { store: String, folder: String, needs_barrier: bool },
     /// A view: it reads other tables, each with a ground of its own.
     View,
+}
+
+impl Ground {
+    /// Whether it is read under a barrier.
+    pub fn needs_barrier(&self) -> bool {
+        matches!(self, Self::Files { needs_barrier: true, .. })
+    }
 }
 
 /// What the rules of a table and the reading of it are made of. Whatever else stands below a barrier, such as a sort,
@@ -86,15 +93,20 @@ fn leaf(
     let filtered = filtered || scan.file_source.filter().is_some();
     for file in scan.file_groups.iter().flat_map(|group| group.iter()) {
         let path = file.object_meta.location.as_ref();
-        let Some((name, ground)) = owner(tables, scan.object_store_url.as_str(), path) else {
+        let owners = owners(tables, scan.object_store_url.as_str(), path);
+        let Some((name, _)) = owners.first() else {
             return Err(format!("a scan reads `{path}`, which is of no table of the query"));
         };
         match barrier.filter(|barrier| !is_view(barrier, tables)) {
-            None if needs_barrier(ground) => return Err(format!("a scan of {name} has no barrier")),
-            Some(barrier) if barrier.table() != name => {
+            None => {
+                if let Some((name, _)) = owners.iter().find(|(_, ground)| ground.needs_barrier()) {
+                    return Err(format!("a scan of {name} has no barrier"));
+                }
+            }
+            Some(barrier) if owners.iter().all(|(name, _)| barrier.table() != *name) => {
                 return Err(format!("a scan of {name} stands below the barrier of {}", barrier.table()));
             }
-            _ => {}
+            Some(_) => {}
         }
     }
     match barrier {
@@ -132,22 +144,22 @@ fn is_view(barrier: &BarrierExec, tables: &BTreeMap<String, Ground>) -> bool {
     matches!(tables.get(barrier.table()), Some(Ground::View))
 }
 
-fn needs_barrier(ground: &Ground) -> bool {
-    matches!(ground, Ground::Files { needs_barrier: true, .. })
-}
-
-fn owner<'a>(
+/// The tables that a file may be of: several, where versions of one table are read, which share its folder. Then either
+/// none of them needs a barrier or all have one.
+fn owners<'a>(
     tables: &'a BTreeMap<String, Ground>,
     store: &str,
     path: &str,
-) -> Option<(&'a String, &'a Ground)> {
-    tables.iter().find(|(_, ground)| match ground {
+) -> Vec<(&'a String, &'a Ground)> {
+    let is_of = |ground: &Ground| match ground {
         Ground::View => false,
-        Ground::Files { store: of, folder, .. } => {
-            of == store
-                && path
-                    .strip_prefix(folder.as_str())
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || folder.is_empty())
-        }
-    })
+        Ground::Files { store: of, folder, .. } => of == store && is_inside(path, folder),
+    };
+    tables.iter().filter(|(_, ground)| is_of(ground)).collect()
+}
+
+/// Whether `path` is `folder` or something in it.
+pub fn is_inside(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || folder.is_empty())
 }

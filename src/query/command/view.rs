@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::Schema;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::sql::sqlparser::ast::{CreateView as CreateViewSyntax, ObjectType, Statement};
 
-use super::super::authorize::{Authorized, asker, decide_named};
+use super::super::authorize::{Decided, asker, decide_named};
+use super::super::earlier::shared;
 use super::super::fault;
 use super::super::parse::{Parsed, full_object_name, no_such_table, not_allowed, query_text};
 use super::super::spelling::kept;
 use crate::app::{App, Governance};
+use crate::catalog::version::{At, TableAt, published};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::decide::{Asker, can};
 use crate::policy::model::{Permission, TableName, Target};
@@ -131,7 +133,7 @@ impl CreateView {
             return Err(is_taken(&self.name));
         }
         let parsed = Parsed::parse(&self.sql, self.database.as_deref())?;
-        if parsed.tables().contains(&self.name) {
+        if parsed.names().contains(&self.name) {
             return Err(Error::invalid_request("a view cannot read itself"));
         }
         let schema = schema(app, identity, parsed, self.database.as_deref()).await?;
@@ -187,22 +189,34 @@ async fn schema(
     database: Option<&str>,
 ) -> Result<Schema> {
     let governance = app.state();
-    let mut tables: BTreeMap<TableName, Arc<dyn TableProvider>> = BTreeMap::new();
+    let mut tables: BTreeMap<TableAt, Arc<dyn TableProvider>> = BTreeMap::new();
     if app.is_administrator(identity) {
-        for name in parsed.tables() {
-            let schema = governance.state.schema_of(name).ok_or_else(|| no_such_table(&name.to_string()))?;
-            tables.insert(name.clone(), Arc::new(EmptyTable::new(Arc::clone(schema))));
+        for table in parsed.tables() {
+            let columns = columns(app, &governance, table).await?;
+            tables.insert(table.clone(), Arc::new(EmptyTable::new(columns)));
         }
     } else {
-        let again = Parsed::parse(&parsed.text(), database)?;
-        let authorized = Authorized::authorize(again, Arc::clone(identity), Arc::clone(&governance), false)?;
-        for (name, fields) in authorized.visible_fields() {
-            tables.insert(name, Arc::new(EmptyTable::new(Arc::new(Schema::new(fields)))));
+        let decided = Decided::decide(parsed.clone(), Arc::clone(identity), Arc::clone(&governance), false)?;
+        let authorized = decided.authorize(&app.store).await?;
+        for (table, fields) in authorized.fields(|decision| decision.describe.clone()) {
+            tables.insert(table, Arc::new(EmptyTable::new(Arc::new(Schema::new(fields)))));
         }
     }
     let session = app.engine.session(tables, database)?;
     let plan = session.statement_to_plan(parsed.into_statement()).await.map_err(fault::translate)?;
     Ok(plan.schema().as_arrow().clone())
+}
+
+/// All columns of a table or view, at a version those that it has now too.
+async fn columns(app: &App, governance: &Governance, table: &TableAt) -> Result<SchemaRef> {
+    let TableAt { name, at } = table;
+    let no_such_table = || no_such_table(&name.to_string());
+    if *at == At::Now {
+        return governance.state.schema_of(name).cloned().ok_or_else(no_such_table);
+    }
+    let record = &governance.state.tables.get(name).ok_or_else(no_such_table)?.value;
+    let then = published(&app.store, record, *at).await?;
+    Ok(Arc::new(Schema::new(shared(&then.schema, &record.schema))))
 }
 
 impl DropView {

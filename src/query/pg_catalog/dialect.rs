@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 
@@ -21,6 +21,7 @@ use super::respelled::respelled;
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::parse::after_explain_access;
 use crate::query::spelling::{refuse_quotes_in_names, spelled};
+use crate::query::versions;
 
 static PARSER: LazyLock<PostgresCompatibilityParser> = LazyLock::new(PostgresCompatibilityParser::new);
 
@@ -61,7 +62,7 @@ pub(in crate::query) fn rewritten(sql: &str) -> Result<Option<Rewritten>> {
         return with_names_apart(sql);
     }
     refuse_quotes_in_names(&PostgreSqlDialect {}, sql)?;
-    let Some(statement) = one(Parser::parse_sql(&PostgreSqlDialect {}, sql).map_err(syntax)?) else {
+    let Some(statement) = one(versions::statements(&PostgreSqlDialect {}, sql).map_err(syntax)?) else {
         // What is wrong with it is told by the parser of all statements.
         return Ok(None);
     };
@@ -88,7 +89,7 @@ pub(in crate::query) fn rewritten(sql: &str) -> Result<Option<Rewritten>> {
 /// `sql` with names of its result's columns told apart, if that is needed. What does not read is told of by the parser of all
 /// statements.
 fn with_names_apart(sql: &str) -> Result<Option<Rewritten>> {
-    let Some(mut statement) = Parser::parse_sql(&PostgreSqlDialect {}, sql).ok().and_then(one) else {
+    let Some(mut statement) = versions::statements(&PostgreSqlDialect {}, sql).ok().and_then(one) else {
         return Ok(None);
     };
     if !told_apart(&mut statement) {

@@ -16,7 +16,7 @@ use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
 use lakegate::app::App;
 use lakegate::error::{Error, Result};
-use lakegate::query::authorize::Authorized;
+use lakegate::query::authorize::Decided;
 use lakegate::query::barrier::logical::Barrier;
 use lakegate::query::engine::CATALOG;
 use lakegate::query::fault::{self, OnGuardedRow};
@@ -63,7 +63,8 @@ pub async fn ask_weakened(lake: &Lake, question: &Question, weakness: Weakness) 
 
 async fn answer(app: &Arc<App>, question: &Question, weakness: Weakness) -> Result<String> {
     let parsed = Parsed::parse(&question.sql, Some("db"))?;
-    let authorized = Authorized::authorize(parsed, reader(), app.state(), false)?;
+    let decided = Decided::decide(parsed, reader(), app.state(), false)?;
+    let authorized = decided.authorize(&app.store).await?;
     let names = authorized.tables().iter().map(|table| table.record.name.clone()).collect::<Vec<_>>();
     let guarded = Guarded::rewrite(app, authorized, Some("db")).await?;
     if weakness == Weakness::OpenExplain {

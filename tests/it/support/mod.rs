@@ -7,3 +7,4 @@ pub mod mariadb;
 pub mod pg_client;
 pub mod postgres;
 pub mod s3;
+pub mod versions;

@@ -1,0 +1,60 @@
+//! Delta tables with several versions, each with columns and rows of its own.
+
+use std::io::Cursor;
+use std::sync::Arc;
+
+use arrow::json::ReaderBuilder;
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use lakegate::catalog::publish::Catalog;
+use lakegate::ingest::write::TableWriter;
+use lakegate::lake::DeltaLog;
+use lakegate::policy::model::TableName;
+
+use super::gateway::Gateway;
+
+/// Publishes the next version of `table`: `columns` as `name type`, and rows as JSON, one a line. Gives its number.
+pub async fn publish(gateway: &Gateway, table: &str, columns: &[&str], rows: &str) -> i64 {
+    let app = &gateway.app;
+    let name: TableName = table.parse().unwrap();
+    let catalog = Catalog::new(app.store.clone(), "test");
+    let place = catalog.place(&app.lake, &name).await.unwrap();
+    let log = app.lake.delta_log(place.location()).unwrap();
+    let (schema, version) = commit(&log, columns, rows).await;
+    catalog.publish_version(place, version, schema, None).await.unwrap();
+    app.refresh().await.unwrap();
+    version
+}
+
+/// Writes a version to the log that nobody publishes, as a run does that ends too early.
+pub async fn leave_unpublished(gateway: &Gateway, table: &str, columns: &[&str], rows: &str) -> i64 {
+    let app = &gateway.app;
+    let state = app.store.load().await.unwrap();
+    let location = state.tables[&table.parse::<TableName>().unwrap()].value.location.clone();
+    commit(&app.lake.delta_log(&location).unwrap(), columns, rows).await.1
+}
+
+async fn commit(log: &DeltaLog, columns: &[&str], rows: &str) -> (SchemaRef, i64) {
+    let fields = columns.iter().map(|column| {
+        let (name, kind) = column.split_once(' ').unwrap();
+        let kind = match kind {
+            "int" => DataType::Int32,
+            "bigint" => DataType::Int64,
+            "varchar" => DataType::Utf8,
+            other => panic!("{other} is not among the types"),
+        };
+        Field::new(name, kind, true)
+    });
+    let schema = log.canonical(&Arc::new(Schema::new(fields.collect::<Vec<_>>()))).unwrap();
+    let mut writer = TableWriter::new(log, schema.clone(), 64 << 20);
+    let reader =
+        ReaderBuilder::new(schema.clone()).with_strict_mode(true).build(Cursor::new(rows.to_owned()));
+    for batch in reader.unwrap() {
+        writer.write(&batch.unwrap()).await.unwrap();
+    }
+    let files = writer.finish().await.unwrap();
+    let version = match log.exists().await.unwrap() {
+        true => log.open(None).await.unwrap().replace(&schema, files).await.unwrap(),
+        false => log.create("t", &schema, files).await.unwrap(),
+    };
+    (schema, version)
+}
