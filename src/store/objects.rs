@@ -1,4 +1,5 @@
-//! Filters, restrictions, tags, tag assignments, proposals and views, each kept as one document under its kind and name.
+//! Filters, restrictions, tags, tag assignments, proposals, views and what is said of tables, each kept as one document
+//! under its kind and name.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 use super::failure::{store_failed, unreadable};
-use super::record::{Tagging, Versioned, View};
+use super::record::{Description, Tagging, Versioned, View};
 use super::{Applied, check_revision, exists_already};
 use crate::error::{Error, Result};
 use crate::policy::model::Filter;
@@ -77,6 +78,19 @@ impl Object for Tagging {
 
     fn table(&self) -> Option<String> {
         self.object.table().map(ToString::to_string)
+    }
+}
+
+impl Object for Description {
+    const KIND: &'static str = "description";
+    const ACTIONS: [&'static str; 3] = ["describe_table", "describe_table", "drop_description"];
+
+    fn name(&self) -> String {
+        self.table.to_string()
+    }
+
+    fn table(&self) -> Option<String> {
+        Some(self.table.to_string())
     }
 }
 
@@ -150,6 +164,25 @@ pub(super) async fn update<T: Object>(
     .map_err(store_failed)?;
     let [_, action, _] = T::ACTIONS;
     Ok(applied(action, value, json!(before.value), json!(value)))
+}
+
+/// In the place of what is kept under its name, or as something new.
+pub(super) async fn put<T: Object>(connection: &mut AnyConnection, value: &T) -> Result<Applied> {
+    match find::<T>(connection, &value.name()).await? {
+        Some(_) => update(connection, value, None).await,
+        None => create(connection, value).await,
+    }
+}
+
+/// Removes what is kept of something that goes itself, if anything is.
+pub(super) async fn forget<T: Object>(connection: &mut AnyConnection, name: &str) -> Result<()> {
+    sqlx::query("DELETE FROM policy_objects WHERE kind = $1 AND name = $2")
+        .bind(T::KIND)
+        .bind(name)
+        .execute(connection)
+        .await
+        .map_err(store_failed)?;
+    Ok(())
 }
 
 pub(super) async fn drop<T: Object>(

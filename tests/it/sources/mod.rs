@@ -4,7 +4,7 @@ mod discovery;
 mod edges;
 mod mysql;
 mod parallel;
-mod postgres;
+pub mod postgres;
 mod read;
 mod sampling;
 pub mod sqlite;
