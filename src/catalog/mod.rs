@@ -2,6 +2,7 @@
 //!
 //! It says what a name stands for, and never whether the reader may know: that is decided before anybody asks here.
 
+mod descriptions;
 mod proposals;
 pub mod publish;
 pub mod register;
@@ -16,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{FileFormat, Lake, TableFiles};
 use crate::policy::decision::ColumnShape;
 use crate::policy::model::TableName;
-pub use crate::store::record::{Bookmark, TableRecord};
+pub use crate::store::record::{Bookmark, Description, Reference, TableRecord};
 use crate::store::record::{Format, State, Versioned};
 
 /// The table called `name`, with the revision that a change of it has to know.

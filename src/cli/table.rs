@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::ingest::ACTOR;
+use super::shell::table::printable;
 use crate::catalog::publish::Catalog;
 use crate::catalog::register::register;
 use crate::config::Config;
@@ -13,7 +14,7 @@ use crate::lake::Lake;
 use crate::policy::model::TableName;
 use crate::query::sql_type;
 use crate::store::Store;
-use crate::store::record::{Format, TableRecord, Versioned};
+use crate::store::record::{Description, Format, TableRecord, Versioned};
 
 /// Arguments of `lakegate table`.
 #[derive(Debug, clap::Args)]
@@ -71,10 +72,12 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
             let lake = Lake::new(&config.lake)?;
             let record = register(&catalog, &lake, &table, &location, format).await?;
             println!("{table}: {} columns", record.schema.fields().len());
-            print_columns(&record);
+            print_columns(&record, &Description::nothing(table));
         }
         TableCommand::Show { table } => {
-            show(&found(&catalog, &table).await?.value);
+            let record = found(&catalog, &table).await?.value;
+            let said = catalog.description(&table).await?;
+            show(&record, &said.unwrap_or_else(|| Description::nothing(table.clone())));
             let waiting = catalog.unreleased(&table).await?;
             if !waiting.is_empty() {
                 println!("unreleased {}", waiting.into_iter().collect::<Vec<_>>().join(", "));
@@ -117,27 +120,36 @@ async fn found(catalog: &Catalog, table: &TableName) -> Result<Versioned<TableRe
     catalog.find(table).await?.ok_or_else(missing)
 }
 
-fn show(record: &TableRecord) {
+fn show(record: &TableRecord, said: &Description) {
     println!("{}", record.name);
     println!("format    {}", record.format);
     println!("location  {}", record.location);
     if let Some(version) = record.version {
         println!("version   {version}");
     }
-    if let Some(comment) = &record.comment {
-        println!("comment   {comment}");
+    if let Some(comment) = record.comment.as_ref().or(said.comment.as_ref()) {
+        println!("comment   {}", printable(comment));
     }
     println!("updated   {}", record.updated_at.to_rfc3339());
     if !record.partition_columns.is_empty() {
         println!("parts by  {}", record.partition_columns.join(", "));
     }
+    if !said.primary_key.is_empty() {
+        println!("key       {}", printable(&said.primary_key.join(", ")));
+    }
+    for key in &said.foreign_keys {
+        let (columns, references) = (key.columns.join(", "), key.references.join(", "));
+        println!("refers    {}", printable(&format!("({columns}) to {}({references})", key.table)));
+    }
     println!("columns   {}", record.schema.fields().len());
-    print_columns(record);
+    print_columns(record, said);
 }
 
-fn print_columns(record: &TableRecord) {
+fn print_columns(record: &TableRecord, said: &Description) {
     for field in record.schema.fields() {
         let null = if field.is_nullable() { "" } else { " not null" };
-        println!("  {} {}{null}", field.name(), sql_type(field.data_type()));
+        let comment = said.columns.get(field.name()).map(|comment| format!("  [{}]", printable(comment)));
+        let comment = comment.unwrap_or_default();
+        println!("  {} {}{null}{comment}", field.name(), sql_type(field.data_type()));
     }
 }

@@ -1,8 +1,9 @@
-//! Bringing tables in: source → snapshot → read → write → publish → propose → audit.
+//! Bringing tables in: source → snapshot → read → write → publish → annotate → propose → audit.
 //!
 //! [`run`] names every stage in order. Until a table is published, readers see its version before; whatever fails or
 //! is killed on the way leaves that version in place, and at most files that nothing refers to.
 
+mod annotate;
 mod describe;
 pub mod drift;
 pub mod jobs;
@@ -33,10 +34,12 @@ use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::policy::check::check_database;
 use crate::policy::model::TableName;
+use annotate::annotate;
 use drift::{Drift, OnDrift};
 use mode::Mode;
 use progress::Progress;
 use propose::propose;
+use source::discovery::DiscoveredTable;
 use source::{Source, pattern};
 use table::{Loaded, Loading};
 
@@ -129,6 +132,7 @@ pub async fn run(
     let found = pattern::without(snapshot.tables().to_vec(), &job.exclude, |table| {
         (table.schema_name.as_deref(), &table.name)
     })?;
+    let said = said(source, job).await;
     let mut summary = Summary { source: source.redacted_url(), tables: Vec::new() };
     for table in &found {
         let name = TableName::new(&job.into, &table.name);
@@ -151,6 +155,11 @@ pub async fn run(
         let rejected = if doubled { 0 } else { snapshot.rejected(table) };
         let mut done = summarize(name, outcome, rejected, started);
         if done.error.is_none() {
+            let of_table =
+                |said: &&DiscoveredTable| said.name == table.name && said.schema == table.schema_name;
+            if let Some(said) = said.iter().find(of_table) {
+                annotate(context, said, &done.table).await;
+            }
             done.proposals = propose(context, snapshot.as_mut(), table, &done.table, before.as_ref()).await;
         }
         context.audit.record(event(context, &summary.source, &job.mode, &done)).await;
@@ -159,6 +168,15 @@ pub async fn run(
     }
     context.audit.flush().await;
     Ok(summary)
+}
+
+/// What the source says of its tables beside their rows; nothing when it does not answer, for which no table waits.
+async fn said(source: &dyn Source, job: &Job) -> Vec<DiscoveredTable> {
+    let found = source.discover(&job.tables).await;
+    found.map(|found| found.tables).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the source does not tell comments and keys of its tables");
+        Vec::new()
+    })
 }
 
 fn about(name: &TableName, error: Error) -> Error {

@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::policy::decision::Decision;
 use crate::policy::model::{Columns, Grant, PG_CATALOG, TableName, Target, is_listing};
 use crate::policy::principal::Identity;
-use crate::store::record::TableRecord;
+use crate::store::record::{Description, TableRecord};
 
 /// A table that a reader may see, and how.
 #[derive(Debug)]
@@ -53,6 +53,15 @@ pub fn visible_tables<'a>(
 }
 
 impl Visible<'_> {
+    /// The names of the columns of which the reader may know all.
+    fn known(&self) -> BTreeSet<String> {
+        let is_whole = |field: &FieldRef| {
+            let found = self.record.schema.fields().find(field.name());
+            found.is_some_and(|(_, whole)| whole.data_type() == field.data_type())
+        };
+        self.fields().iter().filter(|field| is_whole(field)).map(|field| field.name().clone()).collect()
+    }
+
     /// The columns as the reader may know them, a struct with the fields that are theirs.
     pub fn fields(&self) -> Vec<FieldRef> {
         pruned(self.record.schema.fields(), &self.decision.describe)
@@ -67,6 +76,15 @@ pub struct Listed<'a> {
     pub kind: &'static str,
     /// The columns that the reader may know.
     pub fields: Vec<FieldRef>,
+    /// What is said of it: of more columns perhaps than of these.
+    pub description: Option<&'a Description>,
+}
+
+impl Listed<'_> {
+    /// What is said of one of its columns.
+    fn comment(&self, field: &FieldRef) -> Option<&str> {
+        self.description?.columns.get(field.name()).map(String::as_str)
+    }
 }
 
 /// Every table and view that `identity` may read or describe, by name.
@@ -74,18 +92,41 @@ pub fn listed<'a>(governance: &'a Governance, identity: &Identity, describes_all
     let tables = visible_tables(governance, identity, describes_all);
     let mut listed: Vec<Listed<'_>> = tables
         .iter()
-        .map(|table| Listed { name: &table.record.name, kind: "BASE TABLE", fields: table.fields() })
+        .map(|table| Listed {
+            name: &table.record.name,
+            kind: "BASE TABLE",
+            fields: table.fields(),
+            description: governance
+                .state
+                .descriptions
+                .get(&table.record.name)
+                .map(|kept| kept.value.as_ref()),
+        })
         .collect();
     let asker = asker(identity, governance, describes_all);
     for view in governance.state.views.values().map(|view| &view.value) {
         let decision = decide_on_view(&asker, view, governance);
         if !decision.describe.is_empty() {
             let fields = pruned(view.schema.fields(), &decision.describe);
-            listed.push(Listed { name: &view.name, kind: "VIEW", fields });
+            listed.push(Listed { name: &view.name, kind: "VIEW", fields, description: None });
         }
     }
     listed.sort_by_key(|listed| listed.name);
     listed
+}
+
+/// What of the description of `name` may be told to whoever sees `visible`, which are in the order of their names.
+pub fn told(governance: &Governance, visible: &[Visible<'_>], name: &TableName) -> Option<Description> {
+    let description = &governance.state.descriptions.get(name)?.value;
+    let known = |table: &TableName| {
+        let at = visible.binary_search_by(|visible| visible.record.name.cmp(table));
+        at.ok().and_then(|at| visible.get(at)).map(Visible::known).unwrap_or_default()
+    };
+    let own = known(name);
+    Some(description.told(|table, column| match table == name {
+        true => own.contains(column),
+        false => known(table).contains(column),
+    }))
 }
 
 /// Adds the listings that the statement names to its `tables`.
@@ -150,6 +191,7 @@ fn columns_listing(visible: &[Listed<'_>]) -> Result<RecordBatch> {
         .collect::<Vec<_>>();
     let positions =
         rows.iter().map(|(_, position, _)| i64::try_from(*position).unwrap_or(i64::MAX).saturating_add(1));
+    let comments = visible.iter().flat_map(|listed| listed.fields.iter().map(|field| listed.comment(field)));
     let types = rows.iter().map(|(_, _, field)| sql_type(field.data_type())).collect::<Vec<_>>();
     listing([
         ("table_catalog", texts(rows.iter().map(|_| CATALOG))),
@@ -162,6 +204,7 @@ fn columns_listing(visible: &[Listed<'_>]) -> Result<RecordBatch> {
             texts(rows.iter().map(|(_, _, field)| if field.is_nullable() { "YES" } else { "NO" })),
         ),
         ("data_type", texts(types.iter().map(String::as_str))),
+        ("column_comment", Arc::new(comments.collect::<StringArray>()) as ArrayRef),
     ])
 }
 

@@ -102,7 +102,7 @@ fn principal(words: &[String]) -> Result<Principal> {
 fn columns(table: &ObjectName, database: Option<&str>) -> Result<Listing> {
     let name = full_object_name(table, database)?;
     let sql = format!(
-        "SELECT column_name, data_type, is_nullable FROM information_schema.columns \
+        "SELECT column_name, data_type, is_nullable, column_comment FROM information_schema.columns \
          WHERE table_schema = {} AND table_name = {} ORDER BY ordinal_position",
         literal(&name.database),
         literal(&name.table)

@@ -67,6 +67,7 @@ impl State {
             }
             Change::DropTable { name, .. } => {
                 self.tables.remove(&name);
+                self.descriptions.remove(&name);
             }
             Change::CreateRole(value) | Change::UpdateRole { value, .. } => {
                 put(&mut self.roles, value.name.clone(), value);
@@ -110,6 +111,7 @@ impl State {
             Change::DropTagging { object, .. } => {
                 self.taggings.remove(&object.to_string());
             }
+            Change::Describe(value) => share(&mut self.descriptions, value.table.clone(), value),
             Change::CreateProposal(value) | Change::UpdateProposal { value, .. } => {
                 put(&mut self.proposals, value.object.to_string(), value);
             }
@@ -159,6 +161,7 @@ impl Change {
                 | Self::CreateGrant(_)
                 | Self::UpdateGrant { .. }
                 | Self::DropGrant { .. }
+                | Self::Describe(_)
                 | Self::CreateProposal(_)
                 | Self::UpdateProposal { .. }
                 | Self::DropProposal { .. }

@@ -40,7 +40,7 @@ use crate::audit::event::AuditEvent;
 use crate::error::{Error, Result};
 use connect::Dialect;
 use failure::store_failed;
-use record::{Change, IngestJob, SourceRecord, State, Tagging, Unreleased, View};
+use record::{Change, Description, IngestJob, SourceRecord, State, Tagging, Unreleased, View};
 
 use crate::policy::model::Filter;
 use crate::policy::proposal::Proposal;
@@ -118,6 +118,8 @@ impl Store {
         let restrictions = objects::list(&mut transaction).await?;
         let tags = objects::list(&mut transaction).await?;
         let taggings = objects::list(&mut transaction).await?;
+        let descriptions = objects::list::<Description>(&mut transaction).await?.into_values();
+        let descriptions = descriptions.map(|one| (one.value.table.clone(), one.shared())).collect();
         let proposals = objects::list(&mut transaction).await?;
         let views = objects::list::<View>(&mut transaction).await?.into_values();
         let views = views.map(|view| (view.value.name.clone(), view)).collect();
@@ -136,6 +138,7 @@ impl Store {
             restrictions,
             tags,
             taggings,
+            descriptions,
             proposals,
             views,
             unreleased,
@@ -212,7 +215,10 @@ async fn apply(connection: &mut AnyConnection, change: &Change) -> Result<Applie
         Change::DropDatabase { name, expected } => databases::drop(connection, name, *expected).await,
         Change::CreateTable(value) => tables::create(connection, value).await,
         Change::UpdateTable { value, expected } => tables::update(connection, value, *expected).await,
-        Change::DropTable { name, expected } => tables::drop(connection, name, *expected).await,
+        Change::DropTable { name, expected } => {
+            objects::forget::<Description>(connection, &name.to_string()).await?;
+            tables::drop(connection, name, *expected).await
+        }
         Change::CreateRole(value) => roles::create(connection, value).await,
         Change::UpdateRole { value, expected } => roles::update(connection, value, *expected).await,
         Change::DropRole { name, expected } => roles::drop(connection, name, *expected).await,
@@ -235,6 +241,7 @@ async fn apply(connection: &mut AnyConnection, change: &Change) -> Result<Applie
         Change::DropTagging { object, expected } => {
             objects::drop::<Tagging>(connection, &object.to_string(), *expected).await
         }
+        Change::Describe(value) => objects::put(connection, value).await,
         Change::CreateProposal(value) => objects::create(connection, value).await,
         Change::UpdateProposal { value, expected } => objects::update(connection, value, *expected).await,
         Change::DropProposal { object, expected } => {

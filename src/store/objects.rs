@@ -1,5 +1,5 @@
-//! Filters, restrictions, tags, tag assignments, proposals, views, unreleased columns, sources and jobs, each kept as one
-//! document under its kind and name.
+//! Filters, restrictions, tags, tag assignments, proposals, views, unreleased columns, sources, jobs and what is said of
+//! tables, each kept as one document under its kind and name.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 use super::failure::{store_failed, unreadable};
-use super::record::{IngestJob, SourceRecord, Tagging, Unreleased, Versioned, View};
+use super::record::{Description, IngestJob, SourceRecord, Tagging, Unreleased, Versioned, View};
 use super::{Applied, check_revision, exists_already};
 use crate::error::{Error, Result};
 use crate::policy::model::Filter;
@@ -83,6 +83,19 @@ impl Object for Tagging {
 
     fn table(&self) -> Option<String> {
         self.object.table().map(ToString::to_string)
+    }
+}
+
+impl Object for Description {
+    const KIND: &'static str = "description";
+    const ACTIONS: [&'static str; 3] = ["describe_table", "describe_table", "drop_description"];
+
+    fn name(&self) -> String {
+        self.table.to_string()
+    }
+
+    fn table(&self) -> Option<String> {
+        Some(self.table.to_string())
     }
 }
 
@@ -192,6 +205,25 @@ pub(super) async fn update<T: Object>(
     .map_err(store_failed)?;
     let [_, action, _] = T::ACTIONS;
     Ok(applied(action, value, before.value.shown(), value.shown()))
+}
+
+/// In the place of what is kept under its name, or as something new.
+pub(super) async fn put<T: Object>(connection: &mut AnyConnection, value: &T) -> Result<Applied> {
+    match find::<T>(connection, &value.name()).await? {
+        Some(_) => update(connection, value, None).await,
+        None => create(connection, value).await,
+    }
+}
+
+/// Removes what is kept of something that goes itself, if anything is.
+pub(super) async fn forget<T: Object>(connection: &mut AnyConnection, name: &str) -> Result<()> {
+    sqlx::query("DELETE FROM policy_objects WHERE kind = $1 AND name = $2")
+        .bind(T::KIND)
+        .bind(name)
+        .execute(connection)
+        .await
+        .map_err(store_failed)?;
+    Ok(())
 }
 
 pub(super) async fn drop<T: Object>(

@@ -31,6 +31,8 @@ pub struct State {
     pub tags: BTreeMap<String, Versioned<Tag>>,
     /// By the object's text.
     pub taggings: BTreeMap<String, Versioned<Tagging>>,
+    /// What is said of tables beside their rows.
+    pub descriptions: OrdMap<TableName, Versioned<Arc<Description>>>,
     /// By the object's text.
     pub proposals: BTreeMap<String, Versioned<Proposal>>,
     /// By full name.
@@ -95,6 +97,31 @@ pub struct Bookmark {
     pub columns: Vec<String>,
     /// One value for each of them, as the source writes it; none when it had no rows.
     pub values: Vec<String>,
+}
+
+/// What the source of a table says of it beside its rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    pub table: TableName,
+    #[serde(default)]
+    pub comment: Option<String>,
+    /// The comments of columns, by name.
+    #[serde(default)]
+    pub columns: BTreeMap<String, String>,
+    #[serde(default)]
+    pub primary_key: Vec<String>,
+    #[serde(default)]
+    pub foreign_keys: Vec<Reference>,
+}
+
+/// Columns whose values are in another table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reference {
+    pub columns: Vec<String>,
+    /// The other table, under the name that it would have in the lake.
+    pub table: TableName,
+    /// The columns there, each beside its own.
+    pub references: Vec<String>,
 }
 
 /// The tags that are assigned to one object, without what it inherits.
@@ -199,6 +226,7 @@ pub enum Change {
     CreateTagging(Tagging),
     UpdateTagging { value: Tagging, expected: Option<i64> },
     DropTagging { object: TaggedObject, expected: Option<i64> },
+    Describe(Description),
     CreateProposal(Proposal),
     UpdateProposal { value: Proposal, expected: Option<i64> },
     DropProposal { object: TaggedObject, expected: Option<i64> },
@@ -230,6 +258,43 @@ impl<T> Versioned<T> {
     /// The same, to be shared by copies of the state.
     pub fn shared(self) -> Versioned<Arc<T>> {
         Versioned { revision: self.revision, value: Arc::new(self.value) }
+    }
+}
+
+impl Description {
+    /// Of `table` nothing is said.
+    pub fn nothing(table: TableName) -> Self {
+        let (columns, primary_key, foreign_keys) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self { table, comment: None, columns, primary_key, foreign_keys }
+    }
+
+    /// Whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        self.comment.is_none()
+            && self.columns.is_empty()
+            && self.primary_key.is_empty()
+            && self.foreign_keys.is_empty()
+    }
+
+    /// What of it may be told to whoever may know the columns of each table that `is_known` says: no comment of another column,
+    /// and no key that names one, here or where it leads.
+    pub fn told(&self, is_known: impl Fn(&TableName, &str) -> bool) -> Self {
+        let known =
+            |table: &TableName, columns: &[String]| columns.iter().all(|column| is_known(table, column));
+        let key = self.primary_key.clone();
+        let columns = self.columns.iter().filter(|(name, _)| is_known(&self.table, name));
+        let may_lead = |key: &&Reference| {
+            !key.references.is_empty()
+                && known(&self.table, &key.columns)
+                && known(&key.table, &key.references)
+        };
+        Self {
+            table: self.table.clone(),
+            comment: self.comment.clone(),
+            columns: columns.map(|(name, comment)| (name.clone(), comment.clone())).collect(),
+            primary_key: if known(&self.table, &key) { key } else { Vec::new() },
+            foreign_keys: self.foreign_keys.iter().filter(may_lead).cloned().collect(),
+        }
     }
 }
 

@@ -23,6 +23,7 @@ mod crash;
 mod crowd;
 mod decisions;
 mod delta_variants;
+mod descriptions;
 mod drift;
 mod files_in;
 mod flight_sql;

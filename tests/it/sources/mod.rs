@@ -5,7 +5,7 @@ mod edges;
 mod large;
 mod mysql;
 mod parallel;
-mod postgres;
+pub mod postgres;
 pub mod read;
 mod samples;
 mod sampling;

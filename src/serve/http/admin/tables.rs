@@ -22,8 +22,8 @@ use crate::app::{App, Governance};
 use crate::catalog::publish::release;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::model::TableName;
-use crate::query::listing::{Visible, visible_tables};
-use crate::store::record::{Change, TableRecord};
+use crate::query::listing::{Visible, told, visible_tables};
+use crate::store::record::{Change, Description, Reference, TableRecord};
 
 /// A table.
 #[derive(Debug, Serialize, ToSchema)]
@@ -34,6 +34,12 @@ pub(in super::super) struct TableView {
     columns: Vec<ColumnView>,
     partition_columns: Vec<String>,
     comment: Option<String>,
+    /// The columns of the source's primary key; left out where the reader may not know all of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    primary_key: Vec<String>,
+    /// The foreign keys of the source of which the reader may know both sides.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    foreign_keys: Vec<ForeignKeyView>,
     created_at: DateTime<Utc>,
     /// What only administrators see.
     #[serde(flatten)]
@@ -52,6 +58,16 @@ pub(in super::super) struct Administration {
     revision: i64,
 }
 
+/// Columns whose values are in another table.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in super::super) struct ForeignKeyView {
+    columns: Vec<String>,
+    /// `database.table`.
+    table: String,
+    /// The columns there, each beside its own.
+    references: Vec<String>,
+}
+
 /// A column of a table.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in super::super) struct ColumnView {
@@ -60,6 +76,9 @@ pub(in super::super) struct ColumnView {
     #[serde(rename = "type")]
     kind: String,
     nullable: bool,
+    /// What the source says of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment: Option<String>,
 }
 
 /// What can be changed of a table.
@@ -71,24 +90,42 @@ pub(in super::super) struct TableChange {
     comment: Option<String>,
 }
 
+impl ForeignKeyView {
+    fn of(key: Reference) -> Self {
+        Self { columns: key.columns, table: key.table.to_string(), references: key.references }
+    }
+}
+
 impl ColumnView {
     pub(super) fn of(field: &Field) -> Self {
-        Self { name: field.name().clone(), kind: sql_type(field.data_type()), nullable: field.is_nullable() }
+        let kind = sql_type(field.data_type());
+        Self { name: field.name().clone(), kind, nullable: field.is_nullable(), comment: None }
     }
 }
 
 impl TableView {
-    fn of(visible: &Visible<'_>, governance: &Governance, administers: bool) -> Self {
+    fn of(
+        visible: &Visible<'_>,
+        said: Option<Description>,
+        governance: &Governance,
+        administers: bool,
+    ) -> Self {
         let TableRecord { name, location, format, version, partition_columns, comment, .. } = visible.record;
         let fields = visible.fields();
-        let columns = fields.iter().map(|field| ColumnView::of(field));
+        let said = said.unwrap_or_else(|| Description::nothing(name.clone()));
+        let columns = fields.iter().map(|field| ColumnView {
+            comment: said.columns.get(field.name()).cloned(),
+            ..ColumnView::of(field)
+        });
         let is_shown = |column: &&String| fields.iter().any(|field| field.name() == *column);
         Self {
             name: name.to_string(),
             format: format.to_string(),
             columns: columns.collect(),
             partition_columns: partition_columns.iter().filter(is_shown).cloned().collect(),
-            comment: comment.clone(),
+            comment: comment.clone().or(said.comment),
+            primary_key: said.primary_key,
+            foreign_keys: said.foreign_keys.into_iter().map(ForeignKeyView::of).collect(),
             created_at: visible.record.created_at,
             administration: administers.then(|| Administration {
                 location: location.clone(),
@@ -113,10 +150,12 @@ pub(in super::super) async fn list_tables(
 ) -> Result<Json<Listing<TableView>>, Problem> {
     let governance = app.state();
     let administers = app.is_administrator(&identity);
-    let mut tables: Vec<(String, TableView)> = visible_tables(&governance, &identity, administers)
-        .iter()
-        .map(|visible| (visible.record.name.to_string(), TableView::of(visible, &governance, administers)))
-        .collect();
+    let visible = visible_tables(&governance, &identity, administers);
+    let view = |one: &Visible<'_>| {
+        let name = &one.record.name;
+        (name.to_string(), TableView::of(one, told(&governance, &visible, name), &governance, administers))
+    };
+    let mut tables: Vec<(String, TableView)> = visible.iter().map(view).collect();
     // By the text that pages are cut at, which is not quite the order of the two names.
     tables.sort_by(|(one, _), (other, _)| one.cmp(other));
     Ok(Json(page.of(tables.into_iter())?))
@@ -143,7 +182,7 @@ pub(in super::super) async fn get_table(
     Ok(Tagged {
         status: StatusCode::OK,
         revision: administers.then_some(visible.revision),
-        value: TableView::of(visible, &governance, administers),
+        value: TableView::of(visible, told(&governance, &tables, &name), &governance, administers),
     })
 }
 
@@ -173,7 +212,10 @@ pub(in super::super) async fn update_table(
     let tables = visible_tables(&governance, &identity, true);
     let visible =
         tables.iter().find(|visible| visible.record.name == name).ok_or_else(|| no_such_table(&name))?;
-    Ok(Tagged::found(visible.revision, TableView::of(visible, &governance, true)))
+    Ok(Tagged::found(
+        visible.revision,
+        TableView::of(visible, told(&governance, &tables, &name), &governance, true),
+    ))
 }
 
 /// Which columns are released.
