@@ -56,10 +56,23 @@ pub async fn listen(app: Arc<App>, ready: impl FnOnce(SocketAddr)) -> Result<()>
     doors.extend(flight.map(|door| flight_sql::serve(Arc::clone(&app), door, until()).boxed()));
     doors.extend(postgres.map(|door| postgres::serve(Arc::clone(&app), door, until()).boxed()));
     let ended = doors.into_iter().map(|door| async { door.await.inspect_err(|_| stop.cancel()) });
-    let worker = Worker::new(Arc::clone(&app));
-    let (outcomes, ()) = futures::join!(futures::future::join_all(ended), worker.work(&stop));
+    let working = tokio::spawn(work(Arc::clone(&app), stop.clone()));
+    let outcomes = futures::future::join_all(ended).await;
+    // It has been told to stop as well, and writes down what it has not finished.
+    let _ = working.await;
     app.audit.flush().await;
     outcomes.into_iter().collect()
+}
+
+/// Runs jobs beside the doors. A table that makes a library panic ends its run, and neither the doors nor other jobs.
+async fn work(app: Arc<App>, stop: CancellationToken) {
+    loop {
+        let (app, until) = (Arc::clone(&app), stop.clone());
+        match tokio::spawn(async move { Worker::new(app).work(&until).await }).await {
+            Ok(()) => return,
+            Err(error) => tracing::error!(%error, "a run ended in a panic"),
+        }
+    }
 }
 
 fn opened(listener: Listener, what: &str) -> Listener {

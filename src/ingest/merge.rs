@@ -80,7 +80,9 @@ impl Merge<'_> {
 
     /// All rows of `there` with the types of the table, file by file and each in its order.
     pub async fn rewritten(&self, there: &[Add]) -> Result<Vec<Add>> {
-        let session = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
+        let session = SessionContext::new_with_config(
+            SessionConfig::new().with_target_partitions(1).with_batch_size(BATCH_ROWS),
+        );
         let mut written = Vec::new();
         for file in there {
             let outcome = async {

@@ -132,7 +132,7 @@ pub async fn run(
     let found = pattern::without(snapshot.tables().to_vec(), &job.exclude, |table| {
         (table.schema_name.as_deref(), &table.name)
     })?;
-    let said = said(source, job).await;
+    let said = if source.has_bookmarks() { said(source, job).await } else { Vec::new() };
     let mut summary = Summary { source: source.redacted_url(), tables: Vec::new() };
     for table in &found {
         let name = TableName::new(&job.into, &table.name);

@@ -144,15 +144,15 @@ impl Store {
     ) -> Result<Option<Run>> {
         let mut connection = self.pool.acquire().await.map_err(store_failed)?;
         let waiting: Vec<String> = sqlx::query_scalar(
-            "SELECT id FROM ingest_runs WHERE state = 'queued' AND due_at <= $1 AND job NOT IN \
+            "SELECT id FROM ingest_runs WHERE state = 'queued' AND due_at <= $1 AND ($2 = '' OR id = $2) AND job NOT IN \
              (SELECT job FROM ingest_runs WHERE state = 'running') ORDER BY due_at LIMIT 20",
         )
         .bind(now.timestamp_micros())
+        .bind(id.map(|id| id.to_string()).unwrap_or_default())
         .fetch_all(&mut *connection)
         .await
         .map_err(store_failed)?;
-        let wanted = |waiting: &&String| id.is_none_or(|id| **waiting == id.to_string());
-        for candidate in waiting.iter().filter(wanted) {
+        for candidate in &waiting {
             let taken = sqlx::query(
                 "UPDATE ingest_runs SET state = 'running', node = $2, started_at = $3, lease_until = $4 \
                  WHERE id = $1 AND state = 'queued'",
@@ -216,55 +216,63 @@ impl Store {
         .await
         .map_err(store_failed)?;
         let is_ours = done.rows_affected() == 1;
-        if let Some(next) = next.filter(|_| is_ours) {
-            queue(&mut transaction, next).await?;
+        if is_ours {
+            follow_up(&mut transaction, id, next).await?;
         }
         transaction.commit().await.map_err(store_failed)?;
         Ok(is_ours)
     }
 
-    /// The runs whose nodes have not renewed their lease by `now`; they are lost, each given to one caller.
-    pub async fn lose_runs(&self, now: DateTime<Utc>) -> Result<Vec<Run>> {
+    /// The runs whose nodes have not renewed their lease by `now`.
+    pub async fn expired_runs(&self, now: DateTime<Utc>) -> Result<Vec<Run>> {
         let mut connection = self.pool.acquire().await.map_err(store_failed)?;
-        let expired: Vec<String> =
-            sqlx::query_scalar("SELECT id FROM ingest_runs WHERE state = 'running' AND lease_until < $1")
-                .bind(now.timestamp_micros())
-                .fetch_all(&mut *connection)
-                .await
-                .map_err(store_failed)?;
-        let mut lost = Vec::new();
-        for id in expired {
-            let done = sqlx::query(
-                "UPDATE ingest_runs SET state = 'lost', finished_at = $2, error = 'the node that ran it is gone' \
-                 WHERE id = $1 AND state = 'running' AND lease_until < $2",
-            )
-            .bind(id.as_str())
+        let sql = format!("SELECT {COLUMNS} FROM ingest_runs WHERE state = 'running' AND lease_until < $1");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(now.timestamp_micros())
-            .execute(&mut *connection)
+            .fetch_all(&mut *connection)
             .await
             .map_err(store_failed)?;
-            if done.rows_affected() == 1 {
-                lost.extend(find(&mut connection, &id).await?);
-            }
+        rows.iter().map(decode).collect()
+    }
+
+    /// Ends the run `id` as lost, and queues `next` in the same transaction; false when its node has been heard of since, or
+    /// somebody was faster.
+    pub async fn lose_run(&self, id: Uuid, now: DateTime<Utc>, next: Option<&Run>) -> Result<bool> {
+        let mut transaction = self.begin_write().await?;
+        let done = sqlx::query(
+            "UPDATE ingest_runs SET state = 'lost', finished_at = $2, error = 'the node that ran it is gone' \
+             WHERE id = $1 AND state = 'running' AND lease_until < $2",
+        )
+        .bind(id.to_string())
+        .bind(now.timestamp_micros())
+        .execute(&mut *transaction)
+        .await
+        .map_err(store_failed)?;
+        let is_lost = done.rows_affected() == 1;
+        if is_lost {
+            follow_up(&mut transaction, id, next).await?;
         }
-        Ok(lost)
+        transaction.commit().await.map_err(store_failed)?;
+        Ok(is_lost)
     }
 
     /// Asks the run `id` to stop: one that waits is cancelled at once, one that is going on when its node hears of it.
     /// Gives the run as it is then, none when there is none.
     pub async fn cancel_run(&self, id: Uuid) -> Result<Option<Run>> {
         let mut connection = self.pool.acquire().await.map_err(store_failed)?;
-        for statement in [
+        sqlx::query(
             "UPDATE ingest_runs SET state = 'cancelled', finished_at = $2 WHERE id = $1 AND state = 'queued'",
-            "UPDATE ingest_runs SET cancel_requested = 1 WHERE id = $1 AND state = 'running' AND started_at <= $2",
-        ] {
-            sqlx::query(statement)
-                .bind(id.to_string())
-                .bind(Utc::now().timestamp_micros())
-                .execute(&mut *connection)
-                .await
-                .map_err(store_failed)?;
-        }
+        )
+        .bind(id.to_string())
+        .bind(Utc::now().timestamp_micros())
+        .execute(&mut *connection)
+        .await
+        .map_err(store_failed)?;
+        sqlx::query("UPDATE ingest_runs SET cancel_requested = 1 WHERE id = $1 AND state = 'running'")
+            .bind(id.to_string())
+            .execute(&mut *connection)
+            .await
+            .map_err(store_failed)?;
         find(&mut connection, &id.to_string()).await
     }
 
@@ -331,6 +339,21 @@ impl Store {
         .await
         .map_err(store_failed)?;
         Ok(())
+    }
+}
+
+/// Queues what is to follow the run `id`, which is over. Of one that somebody wanted to stop nothing follows.
+async fn follow_up(connection: &mut AnyConnection, id: Uuid, next: Option<&Run>) -> Result<()> {
+    let stopped = sqlx::query(
+        "UPDATE ingest_runs SET state = 'cancelled' WHERE id = $1 AND cancel_requested = 1 AND state <> 'succeeded'",
+    )
+    .bind(id.to_string())
+    .execute(&mut *connection)
+    .await
+    .map_err(store_failed)?;
+    match next.filter(|_| stopped.rows_affected() == 0) {
+        Some(next) => queue(connection, next).await.map(drop),
+        None => Ok(()),
     }
 }
 

@@ -447,3 +447,34 @@ async fn jobs_on_the_command_line() {
         ""
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_to_stop_stays_stopped_and_one_is_found_among_many() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = sqlite(folder.path()).await;
+    source(&url, &[ITEM, "INSERT INTO item VALUES (1, 'a')"]).await;
+    let gateway = Gateway::start().await.with_policy(POLICY).await;
+    with_job(&gateway, &url, json!({ "retries": 3 })).await;
+    let id = run(&gateway).await;
+    let (store, now) = (&gateway.app.store, Utc::now());
+    store.claim_run(None, "gone", now, now - TimeDelta::seconds(1)).await.unwrap().unwrap();
+    let asked = gateway.post("admin", &format!("/v1/ingest/runs/{id}/cancel"), &json!({})).await.json();
+    assert_eq!((&asked["state"], &asked["cancel_requested"]), (&json!("running"), &json!(true)));
+    let working = Working::on(&gateway);
+    assert_eq!(over(&gateway, &id).await["state"], "cancelled");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let all = gateway.get("admin", "/v1/ingest/runs?job=items").await.json();
+    assert_eq!(all["items"].as_array().unwrap().len(), 1, "{all}");
+    drop(working);
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    for _ in 0..30 {
+        run(&gateway).await;
+    }
+    let last = run(&gateway).await.parse().unwrap();
+    let now = Utc::now();
+    let taken =
+        store.claim_run(Some(last), "here", now, now + TimeDelta::seconds(30)).await.unwrap().unwrap();
+    assert_eq!(taken.id, last);
+    let refused = json!({ "name": "x", "source": "shop", "tables": ["*"], "into": "shop", "retries": 1000 });
+    assert_eq!(gateway.post("admin", "/v1/ingest/jobs", &refused).await.code(), "invalid_request");
+}

@@ -109,7 +109,7 @@ pub async fn run(command: Command, config: Option<PathBuf>) -> Result<()> {
         }
         Command::List { json } => list(&app, json)?,
         Command::Run { name, queue: true } => println!("{}", manage::request_run(&app, actor, &name).await?),
-        Command::Run { name, queue: false } => run_here(&app, &name).await?,
+        Command::Run { name, queue: false } => run_here(&app, actor, &name).await?,
         Command::Pause { name } => {
             manage::pause_job(&app, actor, &name, true).await?;
             println!("{name} is paused");
@@ -127,8 +127,19 @@ pub async fn run(command: Command, config: Option<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-async fn run_here(app: &Arc<App>, name: &str) -> Result<()> {
-    let id = Worker::new(Arc::clone(app)).run_now(name, ACTOR, Arc::new(Bars::new())).await?;
+async fn run_here(app: &Arc<App>, actor: Actor<'_>, name: &str) -> Result<()> {
+    let id = manage::request_run(app, actor, name).await?;
+    let worker = Worker::new(Arc::clone(app));
+    let running = worker.run_here(id, Arc::new(Bars::new()));
+    tokio::pin!(running);
+    tokio::select! {
+        outcome = &mut running => outcome?,
+        // Left alone it would count as lost, and a gateway would do it again.
+        _ = tokio::signal::ctrl_c() => {
+            manage::cancel_run(app, actor, id).await?;
+            running.await?;
+        }
+    }
     let run = manage::find_run(app, id).await?;
     match run.state {
         RunState::Succeeded => {

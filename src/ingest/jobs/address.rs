@@ -48,7 +48,21 @@ pub fn url_of(source: &SourceRecord, sealer: Option<&Sealer>) -> Result<String> 
             )));
         }
     };
-    expanded(&url, |name| std::env::var(name).ok())
+    Ok(on_its_own(expanded(&url, |name| std::env::var(name).ok())?))
+}
+
+/// The URL with an empty password where it has none: the driver would take this process's `PGPASSWORD`, which is for another
+/// server.
+fn on_its_own(url: String) -> String {
+    let Ok(mut parsed) = Url::parse(&url) else { return url };
+    let is_postgres = ["postgres", "postgresql"].contains(&parsed.scheme());
+    let has_password =
+        parsed.password().is_some() || parsed.query_pairs().any(|(name, _)| name == "password");
+    if !is_postgres || has_password {
+        return url;
+    }
+    parsed.query_pairs_mut().append_pair("password", "");
+    parsed.into()
 }
 
 /// `url` without its password and its options.
@@ -64,6 +78,13 @@ fn shown(url: &str) -> Result<String> {
     // What refers to the environment is no secret, and whoever looks should see it.
     let (before, password) = if has_secret(url) { (url, false) } else { (url, true) };
     let mut parsed = Url::parse(before).map_err(|_| wrong())?;
+    let is_server = ["postgres", "postgresql", "mysql", "mariadb"].contains(&parsed.scheme());
+    // A password with `/` or `#` ends the address where nobody meant it to, and the rest would be shown.
+    if is_server && (parsed.fragment().is_some() || parsed.path().contains('@')) {
+        return Err(Error::invalid_request(
+            "the URL has a `#`, or an `@` behind the server: write such letters of a password as `%23`, `%2F`, `%40`",
+        ));
+    }
     if password {
         let end = url.find('?').unwrap_or(url.len());
         return Ok(url.get(..end).unwrap_or(url).to_owned());
@@ -146,8 +167,29 @@ mod tests {
             assert_eq!((shown(url).unwrap(), has_secret(url)), (seen.to_owned(), secret), "{url}");
         }
         assert!(shown("no url").is_err());
+        for url in
+            ["postgres://etl:2024#secret@db/shop", "postgres://etl:2024/secret@db/shop", "mysql://e:1#s@db/x"]
+        {
+            let refused = record("shop", url, None, None).unwrap_err();
+            assert!(refused.detail().contains("%23") && !refused.detail().contains("secret"), "{refused}");
+        }
         let refused = record("shop", "postgres://etl:secret@db/shop", None, None).unwrap_err();
         assert!(refused.detail().contains("store.key_file") && !refused.detail().contains("secret"));
+    }
+
+    #[test]
+    fn the_password_of_another_server_is_not_sent() {
+        let of = |url: &str| on_its_own(url.to_owned());
+        assert_eq!(of("postgres://etl@db/shop"), "postgres://etl@db/shop?password=");
+        assert_eq!(
+            of("postgres://etl@db/shop?sslmode=require"),
+            "postgres://etl@db/shop?sslmode=require&password="
+        );
+        for url in
+            ["postgres://etl:x@db/shop", "postgres://db/shop?password=x", "mysql://etl@db/shop", "sqlite://x"]
+        {
+            assert_eq!(of(url), url);
+        }
     }
 
     #[test]

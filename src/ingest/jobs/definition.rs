@@ -16,6 +16,8 @@ use crate::ingest::source::Unrepresentable;
 use crate::policy::check::check_database;
 use crate::store::record::IngestJob;
 
+/// A run that is tried again keeps its job's schedule waiting.
+const MOST_RETRIES: u32 = 20;
 /// The longest wait before a run is tried again.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
@@ -90,6 +92,9 @@ impl Definition {
             cron(schedule)?;
         }
         self.wait_before(1)?;
+        if self.retries > MOST_RETRIES {
+            return Err(Error::invalid_request(format!("`retries` may be {MOST_RETRIES} at most")));
+        }
         let definition = serde_json::to_value(self).map_err(Error::internal)?;
         Ok(IngestJob { name: name.to_owned(), source: source.to_owned(), definition, since: Utc::now() })
     }

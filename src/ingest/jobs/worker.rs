@@ -18,7 +18,7 @@ use super::definition::Definition;
 use super::ending::{self, ended};
 use super::seal::Sealer;
 use crate::app::App;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::progress::{Progress, Silent};
 use crate::ingest::source::files::FileOptions;
 use crate::ingest::source::{self, ReadOptions};
@@ -32,6 +32,8 @@ const LOOKING: Duration = Duration::from_secs(1);
 const RENEWING: Duration = Duration::from_secs(1);
 /// How long a node may be silent before it counts as gone.
 const LEASE: TimeDelta = TimeDelta::seconds(30);
+/// How long the store may take to answer that.
+const ANSWERING: Duration = Duration::from_secs(10);
 /// How many runs of a job are remembered.
 const REMEMBERED: i64 = 1000;
 
@@ -62,27 +64,30 @@ impl Worker {
         tokio::join!(
             self.every(stop, || self.queue_due()),
             self.every(stop, || async {
-                let now = Utc::now();
-                while let Some(run) = self.app.store.claim_run(None, &self.node, now, now + LEASE).await? {
+                while !stop.is_cancelled() {
+                    let Some(run) = self.claim(None).await? else { break };
                     self.run(run, Arc::new(Silent), stop).await?;
-                    if stop.is_cancelled() {
-                        break;
-                    }
                 }
                 Ok(())
             })
         );
     }
 
-    /// Runs the job `name` now, here, for `who`; `also` is told how far it is. The run may have been taken by another node,
-    /// or may wait for one that is going on: then it is only queued.
-    pub async fn run_now(&self, name: &str, who: &str, also: Arc<dyn Progress>) -> Result<Uuid> {
-        let id = request(&self.app, name, who).await?;
-        let now = Utc::now();
-        if let Some(run) = self.app.store.claim_run(Some(id), &self.node, now, now + LEASE).await? {
-            self.run(run, also, &CancellationToken::new()).await?;
+    /// Runs the run `id` now, here; `also` is told how far it is. It may have been taken by another node, or may have to wait
+    /// for one that is going on: then nothing is done.
+    pub async fn run_here(&self, id: Uuid, also: Arc<dyn Progress>) -> Result<()> {
+        // No gateway may be there to see that the node of an earlier run is gone.
+        self.lose_gone().await?;
+        match self.claim(Some(id)).await? {
+            Some(run) => self.run(run, also, &CancellationToken::new()).await,
+            None => Ok(()),
         }
-        Ok(id)
+    }
+
+    /// Takes a run, for as long as a lease from now.
+    async fn claim(&self, id: Option<Uuid>) -> Result<Option<Run>> {
+        let now = Utc::now();
+        self.app.store.claim_run(id, &self.node, now, now + LEASE).await
     }
 
     async fn every<F: Future<Output = Result<()>>>(&self, stop: &CancellationToken, act: impl Fn() -> F) {
@@ -101,22 +106,36 @@ impl Worker {
 
     /// Queues the runs that schedules ask for, and those that take the place of runs whose nodes are gone.
     async fn queue_due(&self) -> Result<()> {
-        let now = Utc::now();
-        let jobs = self.app.state();
-        for lost in self.app.store.lose_runs(now).await? {
-            tracing::warn!(job = lost.job, run = %lost.id, "the node of a run is gone");
-            if let Some(job) = jobs.state.ingest_jobs.get(&lost.job) {
-                let definition = Definition::of(&job.value)?;
-                if let Some(next) = ending::again(&lost, &definition, lost.only_tables.clone(), now) {
-                    self.app.store.queue_run(&next).await?;
-                }
-            }
-        }
+        self.lose_gone().await?;
+        let (now, jobs) = (Utc::now(), self.app.state());
         for job in jobs.state.ingest_jobs.values() {
             if let Err(error) = self.queue_if_due(&job.value, now).await {
                 let job = &job.value.name;
                 tracing::warn!(job, error = &error as &dyn std::error::Error, "a job could not be queued");
             }
+        }
+        Ok(())
+    }
+
+    /// Ends the runs whose nodes are gone, and queues what takes their place.
+    async fn lose_gone(&self) -> Result<()> {
+        let now = Utc::now();
+        let gone = self.app.store.expired_runs(now).await?;
+        if !gone.is_empty() {
+            // A job that was made on another node a moment ago counts.
+            self.app.refresh().await?;
+        }
+        for run in gone {
+            tracing::warn!(job = run.job, run = %run.id, "the node of a run is gone");
+            let definition = self.found(&run).map(|(_, definition)| definition).inspect_err(|error| {
+                tracing::warn!(
+                    job = run.job,
+                    error = error as &dyn std::error::Error,
+                    "it is not tried again"
+                );
+            });
+            let next = definition.ok().and_then(|it| ending::again(&run, &it, run.only_tables.clone(), now));
+            self.app.store.lose_run(run.id, now, next.as_ref()).await?;
         }
         Ok(())
     }
@@ -145,8 +164,7 @@ impl Worker {
         while let Some(next) = definition.next_due(due)?.filter(|next| *next <= now) {
             due = next;
         }
-        store.queue_run(&Run::queued(&job.name, Cause::Schedule, "", due)).await?;
-        store.forget_runs(&job.name, REMEMBERED).await
+        store.queue_run(&Run::queued(&job.name, Cause::Schedule, "", due)).await.map(drop)
     }
 
     /// Runs what this node has taken, and writes down how it ended.
@@ -187,6 +205,7 @@ impl Worker {
         let why = ending.error.as_deref().unwrap_or_default();
         tracing::info!(job = run.job, run = %run.id, state = ?ending.state, why, "a run ended");
         self.app.store.end_run(run.id, &self.node, ending, next).await?;
+        self.app.store.forget_runs(&run.job, REMEMBERED).await?;
         self.app.audit.flush().await;
         self.app.refresh().await
     }
@@ -243,7 +262,13 @@ impl Worker {
                 () = stop.cancelled() => return Stop::ShuttingDown,
             }
             let until = Utc::now() + LEASE;
-            match self.app.store.renew_run(run.id, &self.node, until, &board.told()).await {
+            let told = board.told();
+            let renewing = self.app.store.renew_run(run.id, &self.node, until, &told);
+            // A store that hangs is one that is away.
+            let renewed = tokio::time::timeout(ANSWERING, renewing).await;
+            match renewed
+                .unwrap_or_else(|_| Err(Error::new(ErrorKind::Unavailable, "the policy store hangs")))
+            {
                 Ok(renewed) if !renewed.is_held => return Stop::Lost,
                 Ok(renewed) if renewed.cancel_requested => return Stop::Cancelled,
                 Ok(_) => lease_until = until,

@@ -72,7 +72,7 @@ impl Source for Sqlite {
     }
 
     fn redacted_url(&self) -> String {
-        self.url.clone()
+        self.url.split('?').next().unwrap_or_default().to_owned()
     }
 }
 

@@ -296,6 +296,9 @@ impl MySql {
         if parsed.password().is_some() {
             parsed.set_password(None).map_err(|()| bad())?;
         }
+        // Options may be keys.
+        parsed.set_query(None);
+        parsed.set_fragment(None);
         let database = options.get_database().map(str::to_owned);
         Ok(Self { options, shown: parsed.into(), database, reading })
     }
