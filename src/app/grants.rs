@@ -12,7 +12,7 @@ use crate::policy::decision::{Cell, ColumnDecision, ColumnShape, Verdict};
 use crate::policy::delegate::may_pass_on;
 use crate::policy::grant::GrantSpec;
 use crate::policy::model::{Columns, Grant, Target};
-use crate::policy::path::has_path;
+use crate::policy::path::{has_path, is_at_or_inside, leaf_paths};
 use crate::policy::principal::Identity;
 use crate::query::authorize::{asker, decide_named, pruned};
 use crate::query::expression::{self, Reader, implies};
@@ -109,6 +109,15 @@ fn refuse_what_is_not_seen(
         if let Some(path) = paths.iter().find(|path| !is_known(path)) {
             return Err(Error::new(ErrorKind::ColumnNotFound, format!("`{table}` has no column `{path}`")));
         }
+        let leaves = leaf_paths(&seen);
+        let is_open =
+            |path: &&String| !leaves.contains(*path) && !held.iter().any(|grant| covers_later(grant, path));
+        if let (Columns::Include(_), Some(path)) = (&wanted.columns, paths.iter().find(is_open)) {
+            let text = format!(
+                "your grant does not cover what comes into `{path}` later: name the fields inside of it that are meant"
+            );
+            return Err(Error::new(ErrorKind::PermissionDenied, text));
+        }
     }
     let Some(rows) = rows else { return Ok(()) };
     expression::check_syntax(rows).map_err(|reason| {
@@ -121,6 +130,16 @@ fn refuse_what_is_not_seen(
         let text = format!("a row rule of your own may use the columns that you see as they are: {reason}");
         Error::new(ErrorKind::PermissionDenied, text)
     })
+}
+
+/// Whether it may be passed on and covers all of `path`, with the fields that it gets later.
+fn covers_later(grant: &Grant, path: &str) -> bool {
+    let is_covered = match &grant.columns {
+        Columns::All => true,
+        Columns::Include(names) => names.iter().any(|name| is_at_or_inside(path, name)),
+        Columns::Exclude(_) => false,
+    };
+    grant.grantable && is_covered
 }
 
 fn names(grant: &Grant, path: &str) -> bool {

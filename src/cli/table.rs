@@ -43,11 +43,15 @@ enum TableCommand {
         /// DATABASE.TABLE
         table: TableName,
     },
-    /// Let grants that only exclude columns show columns that the table got later; all of them unless some are named.
+    /// Let grants that only exclude columns show columns that the table got later.
     Release {
         /// DATABASE.TABLE
         table: TableName,
+        #[arg(required_unless_present = "all")]
         columns: Vec<String>,
+        /// All that wait, whichever they are by now.
+        #[arg(long, conflicts_with = "columns")]
+        all: bool,
     },
     /// List the versions of a table that can be read, and when each was published.
     Versions {
@@ -93,7 +97,7 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
             catalog.drop(&table, kept.revision).await?;
             println!("{table} is no longer a table; its files stay at {}", kept.value.location);
         }
-        TableCommand::Release { table, columns } => {
+        TableCommand::Release { table, columns, all: _ } => {
             let released = catalog.release(&table, &columns).await?;
             match released.as_slice() {
                 [] => println!("{table} has no columns that wait to be released"),

@@ -333,9 +333,15 @@ impl<'a> TableTags<'a> {
 
     /// The paths that have tags of their own, with all their tags.
     pub fn of_columns(&self) -> impl Iterator<Item = (&'a str, Tags)> {
-        let table = self.table;
-        self.columns.into_iter().flatten().map(|(path, own)| {
-            let mut tags = table.clone();
+        let all = *self;
+        self.columns.into_iter().flatten().map(move |(path, own)| {
+            let mut tags = all.table.clone();
+            // Those of the structs around it, from the outside in.
+            for (end, _) in path.match_indices('.') {
+                tags.extend(
+                    path.get(..end).and_then(|outer| all.assigned_to(outer)).cloned().unwrap_or_default(),
+                );
+            }
             tags.extend(own.clone());
             (path.as_str(), tags)
         })

@@ -76,14 +76,14 @@ pub struct Listed<'a> {
     pub kind: &'static str,
     /// The columns that the reader may know.
     pub fields: Vec<FieldRef>,
-    /// What is said of it: of more columns perhaps than of these.
-    pub description: Option<&'a Description>,
+    /// What is said of it, as far as the reader may know.
+    pub description: Option<Description>,
 }
 
 impl Listed<'_> {
     /// What is said of one of its columns.
     fn comment(&self, field: &FieldRef) -> Option<&str> {
-        self.description?.columns.get(field.name()).map(String::as_str)
+        self.description.as_ref()?.columns.get(field.name()).map(String::as_str)
     }
 }
 
@@ -96,11 +96,7 @@ pub fn listed<'a>(governance: &'a Governance, identity: &Identity, describes_all
             name: &table.record.name,
             kind: "BASE TABLE",
             fields: table.fields(),
-            description: governance
-                .state
-                .descriptions
-                .get(&table.record.name)
-                .map(|kept| kept.value.as_ref()),
+            description: told(governance, &tables, &table.record.name),
         })
         .collect();
     let asker = asker(identity, governance, describes_all);
@@ -123,10 +119,14 @@ pub fn told(governance: &Governance, visible: &[Visible<'_>], name: &TableName) 
         at.ok().and_then(|at| visible.get(at)).map(Visible::known).unwrap_or_default()
     };
     let own = known(name);
-    Some(description.told(|table, column| match table == name {
+    let mut told = description.told(|table, column| match table == name {
         true => own.contains(column),
         false => known(table).contains(column),
-    }))
+    });
+    // It is said of the whole table, so perhaps of a column that this reader does not know.
+    let all = governance.state.schema_of(name)?.fields();
+    told.comment = told.comment.filter(|_| all.iter().all(|field| own.contains(field.name())));
+    Some(told)
 }
 
 /// Adds the listings that the statement names to its `tables`.

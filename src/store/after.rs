@@ -68,6 +68,8 @@ impl State {
             Change::DropTable { name, .. } => {
                 self.tables.remove(&name);
                 self.descriptions.remove(&name);
+                let within = format!("{name}.");
+                self.proposals.retain(|object, _| !object.starts_with(&within));
             }
             Change::CreateRole(value) | Change::UpdateRole { value, .. } => {
                 put(&mut self.roles, value.name.clone(), value);

@@ -217,6 +217,7 @@ async fn apply(connection: &mut AnyConnection, change: &Change) -> Result<Applie
         Change::UpdateTable { value, expected } => tables::update(connection, value, *expected).await,
         Change::DropTable { name, expected } => {
             objects::forget::<Description>(connection, &name.to_string()).await?;
+            objects::forget_within::<Proposal>(connection, &format!("{name}.")).await?;
             tables::drop(connection, name, *expected).await
         }
         Change::CreateRole(value) => roles::create(connection, value).await,

@@ -226,6 +226,17 @@ pub(super) async fn forget<T: Object>(connection: &mut AnyConnection, name: &str
     Ok(())
 }
 
+/// Removes what is kept of all that is in something that goes itself, whose name begins all of theirs.
+pub(super) async fn forget_within<T: Object>(connection: &mut AnyConnection, beginning: &str) -> Result<()> {
+    sqlx::query("DELETE FROM policy_objects WHERE kind = $1 AND substr(name, 1, length($2)) = $2")
+        .bind(T::KIND)
+        .bind(beginning)
+        .execute(connection)
+        .await
+        .map_err(store_failed)?;
+    Ok(())
+}
+
 pub(super) async fn drop<T: Object>(
     connection: &mut AnyConnection,
     name: &str,

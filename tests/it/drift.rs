@@ -218,7 +218,7 @@ grants:
   - { to: role:most, on: shop.item, permissions: [select], columns: { exclude: [price] }, grantable: true }
   - { to: user:cy, on: shop.item, permissions: [select], filter: cheap }
   - { to: user:di, on: shop.item, permissions: [select], columns: { include: [id, name] } }
-  - { to: user:ed, on: \"shop.*\", permissions: [select], columns: { exclude: [price] } }";
+  - { to: user:ed, on: \"shop.*\", permissions: [select], columns: { exclude: [price] }, grantable: true }";
     lakegate_policy(gateway, policy).await;
     for who in ["bo", "cy", "ed"] {
         assert_eq!(sees(gateway, who).await, ["id", "name", "changed"], "{who}");
@@ -233,6 +233,10 @@ grants:
     assert_eq!(sees(gateway, "eve").await, ["id", "name", "price", "changed", "note"]);
     assert_eq!(sees(gateway, "di").await, ["id", "name"]);
     // Nobody can pass on what they do not see.
+    let columns = json!({ "include": ["later"] });
+    let grant = json!({ "to": "user:gus", "on": "shop.*", "permissions": ["select"], "columns": columns });
+    let passed = gateway.post("ed", "/v1/grants", &grant).await;
+    assert_eq!(passed.code(), "permission_denied", "a name that is none yet: {}", passed.text());
     let passed = gateway.sql("bo", "GRANT SELECT (id, note) ON shop.item TO USER gus").await;
     assert_eq!(passed.code(), "permission_denied", "{}", passed.text());
     assert_eq!(gateway.sql("bo", "GRANT SELECT (id, name) ON shop.item TO USER gus").await.status, 200);
@@ -248,8 +252,9 @@ grants:
     let path = "/v1/tables/shop/item/release";
     assert_eq!(gateway.post("bo", path, &json!({ "columns": ["note"] })).await.code(), "permission_denied");
     assert_eq!(gateway.post("admin", path, &json!({ "columns": ["nope"] })).await.code(), "column_not_found");
+    assert_eq!(gateway.post("admin", path, &json!({ "columns": [] })).await.code(), "invalid_request");
     assert_eq!(
-        gateway.post("admin", "/v1/tables/shop/nope/release", &json!({})).await.code(),
+        gateway.post("admin", "/v1/tables/shop/nope/release", &json!({ "all": true })).await.code(),
         "table_not_found"
     );
     assert_eq!(sees(gateway, "bo").await, ["id", "name", "changed"]);
@@ -260,7 +265,7 @@ grants:
     for who in ["bo", "cy", "ed"] {
         assert_eq!(sees(gateway, who).await, ["id", "name", "changed", "note"], "{who}");
     }
-    assert_eq!(gateway.post("admin", path, &json!({})).await.json(), json!({ "released": [] }));
+    assert_eq!(gateway.post("admin", path, &json!({ "all": true })).await.json(), json!({ "released": [] }));
     let audit = gateway.get("admin", "/v1/audit?action=release_columns").await.text();
     assert!(audit.contains("shop.item") && audit.contains("admin"), "{audit}");
     let lint = gateway.post("admin", "/v1/policy/lint", &json!({ "files": [] })).await.text();

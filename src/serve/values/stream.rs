@@ -78,7 +78,13 @@ pub(crate) fn is_plain(message: &Message<'_>, body: usize) -> bool {
             (0..=most).contains(&node.length()) && (0..=node.length()).contains(&node.null_count())
         })
     };
-    usize::try_from(message.bodyLength())
-        .is_ok_and(|length| length <= body && lies_within(length) && is_short(length))
+    // A batch without columns says how many rows it has, and nothing stands behind it.
+    let as_many_rows = batch.is_none_or(|batch| {
+        let first = batch.nodes().and_then(|nodes| nodes.iter().next().map(|node| node.length()));
+        batch.length() == first.unwrap_or(0)
+    });
+    as_many_rows
+        && usize::try_from(message.bodyLength())
+            .is_ok_and(|length| length <= body && lies_within(length) && is_short(length))
         && batch.is_none_or(|batch| batch.compression().is_none())
 }

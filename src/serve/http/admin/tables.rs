@@ -222,9 +222,12 @@ pub(in super::super) async fn update_table(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in super::super) struct Release {
-    /// All of them when it is left out or empty.
+    /// Their names.
     #[serde(default)]
     columns: Vec<String>,
+    /// All that wait, whichever they are by now.
+    #[serde(default)]
+    all: bool,
 }
 
 /// The columns that were released.
@@ -243,9 +246,12 @@ pub(in super::super) async fn release_columns(
     State(app): State<Arc<App>>,
     Administrator(identity): Administrator,
     Named((database, table)): Named<(String, String)>,
-    Object(Release { columns }): Object<Release>,
+    Object(Release { columns, all }): Object<Release>,
 ) -> Result<Json<Released>, Problem> {
     let name = TableName::new(database, table);
+    if columns.is_empty() != all {
+        return Err(Error::invalid_request("name the `columns` to release, or write `\"all\": true`").into());
+    }
     let (released, change) = release(&app.state().state, &name, &columns)?;
     app.commit(&identity.user, change.into_iter().collect()).await?;
     Ok(Json(Released { released }))
