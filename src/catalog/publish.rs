@@ -185,15 +185,8 @@ pub fn release(state: &State, name: &TableName, columns: &[String]) -> Result<(V
     let Some(kept) = state.unreleased.get(name) else { return Ok((Vec::new(), None)) };
     let (released, waiting): (Vec<String>, Vec<String>) =
         kept.value.columns.iter().cloned().partition(is_meant);
-    let expected = Some(kept.revision);
-    let change = match (released.is_empty(), waiting.is_empty()) {
-        (true, _) => None,
-        (false, true) => Some(Change::DropUnreleased { table: name.clone(), expected }),
-        (false, false) => {
-            let value = Unreleased { table: name.clone(), columns: waiting.into_iter().collect() };
-            Some(Change::UpdateUnreleased { value, expected })
-        }
-    };
+    let value = Unreleased { table: name.clone(), columns: waiting.into_iter().collect() };
+    let change = keeping(Some(kept), value);
     Ok((released, change))
 }
 
@@ -206,6 +199,11 @@ fn unreleased(state: &State, table: &TableRecord) -> Option<Change> {
     let waiting = kept.iter().flat_map(|kept| &kept.value.columns).filter(|path| now.contains(*path));
     let columns: BTreeSet<String> = now.difference(&known).chain(waiting).cloned().collect();
     let value = Unreleased { table: table.name.clone(), columns };
+    keeping(kept, value)
+}
+
+/// The change that puts `value` in the place of what is `kept`, if it is another; nothing is kept of nothing.
+fn keeping(kept: Option<&Versioned<Unreleased>>, value: Unreleased) -> Option<Change> {
     match kept {
         Some(kept) if kept.value == value => None,
         Some(kept) if value.columns.is_empty() => {

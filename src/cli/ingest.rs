@@ -1,5 +1,6 @@
 //! `lakegate ingest`: what a source has, and its tables as tables of the lake.
 
+mod files;
 mod jobs;
 mod list;
 mod runs;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 
-use super::files::FileArgs;
+use self::files::FileArgs;
 use crate::app::audit_into;
 use crate::catalog::publish::Catalog;
 use crate::config::Config;
@@ -56,6 +57,20 @@ pub struct RunArgs {
     /// postgres://…, mysql://…, sqlite://…, file:///… or s3://…
     #[arg(long)]
     source: String,
+    #[command(flatten)]
+    what: WhatArgs,
+    #[command(flatten)]
+    how: HowArgs,
+    #[command(flatten)]
+    files: FileArgs,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is brought in, once or by a job.
+#[derive(Debug, Clone, clap::Args)]
+pub struct WhatArgs {
     /// Names, or patterns with `*`.
     #[arg(long, required = true, value_delimiter = ',')]
     tables: Vec<String>,
@@ -65,13 +80,6 @@ pub struct RunArgs {
     /// The database that they become tables of.
     #[arg(long, value_name = "DATABASE")]
     into: String,
-    #[command(flatten)]
-    how: HowArgs,
-    #[command(flatten)]
-    files: FileArgs,
-    /// Print the summary as JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 /// How tables are brought in, once or by a job.
@@ -130,9 +138,9 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
     let mut source = source::open_with_files(&args.source, options, files).await?;
     let mode = args.how.mode()?;
     let job = Job {
-        tables: args.tables,
-        exclude: args.exclude,
-        into: args.into,
+        tables: args.what.tables,
+        exclude: args.what.exclude,
+        into: args.what.into,
         mode,
         on_drift: args.how.columns,
         ..Job::default()
@@ -186,10 +194,7 @@ pub(super) fn complete(summary: &Summary) -> Result<()> {
 /// A password may be part of the source's URL, so it is not shown.
 impl std::fmt::Debug for RunArgs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RunArgs")
-            .field("tables", &self.tables)
-            .field("into", &self.into)
-            .finish_non_exhaustive()
+        f.debug_struct("RunArgs").field("what", &self.what).finish_non_exhaustive()
     }
 }
 

@@ -6,7 +6,6 @@
 
 pub mod access;
 pub mod demo;
-mod files;
 pub mod ingest;
 pub mod init;
 pub mod migrate;

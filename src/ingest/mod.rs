@@ -142,7 +142,6 @@ pub async fn run(
         progress.started(&name, table.estimate);
         let started = Instant::now();
         let doubled = summary.tables.iter().any(|done| done.table == name);
-        let before = context.catalog.find(&name).await.ok().flatten().map(|found| found.value.schema);
         let outcome = if doubled {
             Err(Error::conflict(format!(
                 "two tables of the source would become `{name}`: choose one of them"
@@ -153,6 +152,7 @@ pub async fn run(
             loading.run(snapshot.as_mut()).await
         };
         let rejected = if doubled { 0 } else { snapshot.rejected(table) };
+        let before = outcome.as_ref().ok().and_then(|loaded| loaded.before.clone());
         let mut done = summarize(name, outcome, rejected, started);
         if done.error.is_none() {
             let of_table =

@@ -24,6 +24,8 @@ use crate::policy::model::TableName;
 pub(super) struct Loaded {
     pub version: i64,
     pub drift: Drift,
+    /// The columns of the version before.
+    pub before: Option<SchemaRef>,
     pub totals: Totals,
     pub nulled: u64,
 }
@@ -80,7 +82,8 @@ impl Loading<'_> {
             }
         };
         self.context.catalog.publish_version(place, version, schema, bookmark).await?;
-        Ok(Loaded { version, drift, totals: next.totals, nulled: next.nulled })
+        let before = before.map(|record| record.schema);
+        Ok(Loaded { version, drift, before, totals: next.totals, nulled: next.nulled })
     }
 
     /// How far the source goes in this snapshot; as far as before when it has no row that says.

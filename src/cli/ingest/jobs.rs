@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 
-use super::{ACTOR, HowArgs};
+use super::{ACTOR, HowArgs, WhatArgs};
 use crate::app::App;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -49,15 +49,8 @@ pub struct CreateArgs {
     /// The source's name.
     #[arg(long)]
     source: String,
-    /// Names, or patterns with `*`.
-    #[arg(long, required = true, value_delimiter = ',')]
-    tables: Vec<String>,
-    /// Names or patterns of tables to leave out.
-    #[arg(long, value_delimiter = ',', value_name = "TABLES")]
-    exclude: Vec<String>,
-    /// The database that they become tables of.
-    #[arg(long, value_name = "DATABASE")]
-    into: String,
+    #[command(flatten)]
+    what: WhatArgs,
     #[command(flatten)]
     how: HowArgs,
     /// Five fields of cron, in UTC: `0 2 * * *`. Without one it runs when somebody asks.
@@ -76,9 +69,9 @@ impl CreateArgs {
         let HowArgs { mode, bookmark, overlap, key, deletes, soft_delete, columns, unrepresentable } =
             self.how;
         Definition {
-            tables: self.tables,
-            exclude: self.exclude,
-            into: self.into,
+            tables: self.what.tables,
+            exclude: self.what.exclude,
+            into: self.what.into,
             mode,
             bookmark,
             overlap,

@@ -5,6 +5,7 @@ use url::Url;
 
 use super::seal::Sealer;
 use crate::error::{Error, Result};
+use crate::ingest::source::without_secrets;
 use crate::store::record::{Address, SourceRecord};
 
 /// How the names of variables begin that a URL may refer to. Whoever makes a source says where it connects to, so any other
@@ -77,7 +78,7 @@ fn shown(url: &str) -> Result<String> {
     }
     // What refers to the environment is no secret, and whoever looks should see it.
     let (before, password) = if has_secret(url) { (url, false) } else { (url, true) };
-    let mut parsed = Url::parse(before).map_err(|_| wrong())?;
+    let parsed = Url::parse(before).map_err(|_| wrong())?;
     let is_server = ["postgres", "postgresql", "mysql", "mariadb"].contains(&parsed.scheme());
     // A password with `/` or `#` ends the address where nobody meant it to, and the rest would be shown.
     if is_server && (parsed.fragment().is_some() || parsed.path().contains('@')) {
@@ -89,12 +90,7 @@ fn shown(url: &str) -> Result<String> {
         let end = url.find('?').unwrap_or(url.len());
         return Ok(url.get(..end).unwrap_or(url).to_owned());
     }
-    if parsed.password().is_some() {
-        parsed.set_password(None).map_err(|()| wrong())?;
-    }
-    parsed.set_query(None);
-    parsed.set_fragment(None);
-    Ok(parsed.to_string())
+    without_secrets(parsed).ok_or_else(wrong)
 }
 
 /// Whether there is something in `url` that nobody should read: a password that is no reference, or options, which may be

@@ -119,6 +119,12 @@ impl Definition {
         Ok(cron(schedule)?.find_next_occurrence(&after, false).ok())
     }
 
+    /// The last moment until `now` that its schedule had.
+    pub fn last_due(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
+        let Some(schedule) = self.schedule.as_ref().filter(|_| !self.paused) else { return Ok(None) };
+        Ok(cron(schedule)?.find_previous_occurrence(&now, true).ok())
+    }
+
     /// How long is waited after the attempt number `attempt` failed.
     pub fn wait_before(&self, attempt: i64) -> Result<Duration> {
         let first = parse_duration(&self.retry_after).map_err(Error::invalid_request)?;
@@ -158,6 +164,14 @@ mod tests {
             ("@hourly", "2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z"),
         ] {
             assert_eq!(nightly(schedule).next_due(at(after)).unwrap(), Some(at(due)), "{schedule}");
+        }
+        for (schedule, now, due) in [
+            ("0 2 * * *", "2026-03-29T02:00:00Z", "2026-03-29T02:00:00Z"),
+            ("0 2 * * *", "2026-03-29T01:59:59.999999Z", "2026-03-28T02:00:00Z"),
+            ("* * * * * *", "2026-03-29T01:59:59.500001Z", "2026-03-29T01:59:59Z"),
+            ("0 0 29 2 *", "2026-01-01T00:00:00Z", "2024-02-29T00:00:00Z"),
+        ] {
+            assert_eq!(nightly(schedule).last_due(at(now)).unwrap(), Some(at(due)), "{schedule}");
         }
         let paused = Definition { paused: true, ..nightly("0 2 * * *") };
         assert_eq!(paused.next_due(Utc::now()).unwrap(), None);

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::definition::Definition;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::ingest::Summary;
 use crate::store::runs::{Cause, Ending, Run, RunState};
 
@@ -75,11 +75,10 @@ pub(super) fn again(
     }
     let wait = definition.wait_before(run.attempt).ok()?;
     let due_at = now.checked_add_signed(chrono::TimeDelta::from_std(wait).ok()?)?;
-    let next = Run::queued(&run.job, Cause::Retry, &run.requested_by, due_at);
-    Some(Run { attempt: run.attempt.saturating_add(1), only_tables, ..next })
+    Some(next(run, run.attempt.saturating_add(1), only_tables, due_at))
 }
 
-/// What a run says whose job or source is gone.
-pub(super) fn gone(what: &str, name: &str) -> Error {
-    Error::not_found(what, name)
+/// The run that takes the place of `run`.
+pub(super) fn next(run: &Run, attempt: i64, only_tables: Vec<String>, due_at: DateTime<Utc>) -> Run {
+    Run { attempt, only_tables, ..Run::queued(&run.job, Cause::Retry, &run.requested_by, due_at) }
 }

@@ -6,7 +6,6 @@ use uuid::Uuid;
 use super::address;
 use super::definition::Definition;
 use super::seal::Sealer;
-use super::worker;
 use crate::app::App;
 use crate::audit::event::AuditEvent;
 use crate::error::{Error, ErrorKind, Result};
@@ -14,7 +13,7 @@ use crate::ingest::source::files::FileOptions;
 use crate::ingest::source::{self, ReadOptions};
 use crate::policy::check::check_name;
 use crate::store::record::{Change, IngestJob, SourceRecord};
-use crate::store::runs::Run;
+use crate::store::runs::{Cause, Run};
 
 /// Who changes something, and through what, for the audit log.
 #[derive(Debug, Clone, Copy)]
@@ -126,9 +125,20 @@ pub fn find_job(app: &App, name: &str) -> Result<IngestJob> {
 
 /// Queues a run of the job `name` that is due now.
 pub async fn request_run(app: &App, actor: Actor<'_>, name: &str) -> Result<Uuid> {
-    let id = worker::request(app, name, actor.name).await?;
+    find_job(app, name)?;
+    let id = queued(app, name, actor.name).await?;
     record(app, actor, "run_ingest_job", format!("the run {id} of the job `{name}`")).await;
     Ok(id)
+}
+
+async fn queued(app: &App, name: &str, who: &str) -> Result<Uuid> {
+    loop {
+        let run = Run::queued(name, Cause::Request, who, Utc::now());
+        // Another one of the same microsecond is not this one.
+        if app.store.queue_run(&run).await? {
+            return Ok(run.id);
+        }
+    }
 }
 
 /// Asks the run `id` to stop.

@@ -16,6 +16,7 @@ use super::address;
 use super::board::Board;
 use super::definition::Definition;
 use super::ending::{self, ended};
+use super::manage;
 use super::seal::Sealer;
 use crate::app::App;
 use crate::error::{Error, ErrorKind, Result};
@@ -142,27 +143,13 @@ impl Worker {
 
     /// Of moments that have passed while nobody looked, the last one counts.
     async fn queue_if_due(&self, job: &IngestJob, now: DateTime<Utc>) -> Result<()> {
-        let definition = Definition::of(job)?;
+        let last = Definition::of(job)?.last_due(now)?;
         // Most jobs are not due: that is known without asking the store.
-        if definition.next_due(job.since)?.is_none_or(|first| first > now) {
-            return Ok(());
-        }
+        let Some(due) = last.filter(|due| *due > job.since) else { return Ok(()) };
         let store = &self.app.store;
-        let since = store.last_scheduled(&job.name).await?.map_or(job.since, |last| last.max(job.since));
-        let Some(mut due) = definition.next_due(since)?.filter(|due| *due <= now) else { return Ok(()) };
-        if store.is_busy(&job.name).await? {
+        let is_new = store.last_scheduled(&job.name).await?.is_none_or(|last| last < due);
+        if !is_new || store.is_busy(&job.name).await? {
             return Ok(());
-        }
-        // Looked for from the end: a schedule of each minute has many moments in a year.
-        for back in [60, 3600, 86_400, 31 * 86_400] {
-            let from = now - TimeDelta::seconds(back);
-            if let Some(next) = definition.next_due(from)?.filter(|next| from > since && *next <= now) {
-                due = next;
-                break;
-            }
-        }
-        while let Some(next) = definition.next_due(due)?.filter(|next| *next <= now) {
-            due = next;
         }
         store.queue_run(&Run::queued(&job.name, Cause::Schedule, "", due)).await.map(drop)
     }
@@ -191,7 +178,7 @@ impl Worker {
                     Err(Stop::Lost) => return Ok(()),
                     Err(Stop::Cancelled) => (ended(RunState::Cancelled, "somebody cancelled it"), None),
                     Err(Stop::ShuttingDown) => {
-                        let next = Run { due_at: Utc::now(), ..again_now(&run) };
+                        let next = ending::next(&run, run.attempt, run.only_tables.clone(), Utc::now());
                         (ended(RunState::Lost, "the gateway was stopped"), Some(next))
                     }
                 }
@@ -211,10 +198,9 @@ impl Worker {
     }
 
     fn found(&self, run: &Run) -> Result<(IngestJob, Definition)> {
-        let governance = self.app.state();
-        let job =
-            governance.state.ingest_jobs.get(&run.job).ok_or_else(|| ending::gone("ingest job", &run.job))?;
-        Ok((job.value.clone(), Definition::of(&job.value)?))
+        let job = manage::find_job(&self.app, &run.job)?;
+        let definition = Definition::of(&job)?;
+        Ok((job, definition))
     }
 
     async fn bring_in(
@@ -226,10 +212,8 @@ impl Worker {
     ) -> Result<Summary> {
         let App { config, store, lake, audit, .. } = &*self.app;
         let sealer = Sealer::open(config.store.key_file.as_deref())?;
-        let governance = self.app.state();
-        let record =
-            governance.state.sources.get(&job.source).ok_or_else(|| ending::gone("source", &job.source))?;
-        let url = address::url_of(&record.value, sealer.as_ref())?;
+        let record = manage::find_source(&self.app, &job.source)?;
+        let url = address::url_of(&record, sealer.as_ref())?;
         let options = ReadOptions {
             unrepresentable: definition.unrepresentable,
             readers: config.limits.ingest_readers,
@@ -279,26 +263,6 @@ impl Worker {
                     }
                 }
             }
-        }
-    }
-}
-
-/// The same once more, as it was.
-fn again_now(run: &Run) -> Run {
-    let next = Run::queued(&run.job, Cause::Retry, &run.requested_by, Utc::now());
-    Run { attempt: run.attempt, only_tables: run.only_tables.clone(), ..next }
-}
-
-/// Queues a run of the job `name` that is due now, for `who`.
-pub async fn request(app: &App, name: &str, who: &str) -> Result<Uuid> {
-    if !app.state().state.ingest_jobs.contains_key(name) {
-        return Err(ending::gone("ingest job", name));
-    }
-    loop {
-        let run = Run::queued(name, Cause::Request, who, Utc::now());
-        // Another one of the same microsecond is not this one.
-        if app.store.queue_run(&run).await? {
-            return Ok(run.id);
         }
     }
 }

@@ -26,6 +26,7 @@ use arrow_schema::{FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::Sender;
+use url::Url;
 
 use self::discovery::Discovery;
 use crate::error::{Error, ErrorKind, Result};
@@ -224,6 +225,16 @@ impl<'a> Unfit<'a> {
             )),
         }
     }
+}
+
+/// `url` without its password and its options, which may be keys; none of one that cannot be without.
+pub(in crate::ingest) fn without_secrets(mut url: Url) -> Option<String> {
+    if url.password().is_some() {
+        url.set_password(None).ok()?;
+    }
+    url.set_query(None);
+    url.set_fragment(None);
+    Some(url.into())
 }
 
 /// The database or the files at `url`; `files` says how the latter are reached and read.

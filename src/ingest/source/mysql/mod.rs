@@ -27,7 +27,9 @@ use super::discovery::Discovery;
 use super::pattern::{self, Found};
 use super::selection::{Spelling, furthest};
 use super::split::Parts;
-use super::{ReadOptions, ReadSummary, Selection, Snapshot, Source, SourceTable, TableReader, Unfit};
+use super::{
+    ReadOptions, ReadSummary, Selection, Snapshot, Source, SourceTable, TableReader, Unfit, without_secrets,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::mode::Overlap;
 
@@ -280,7 +282,7 @@ impl MySql {
             Error::invalid_request("the source is not of the form `mysql://USER:PASSWORD@HOST:PORT/DATABASE`")
         };
         let rest = url.strip_prefix("mysql://").or_else(|| url.strip_prefix("mariadb://")).ok_or_else(bad)?;
-        let mut parsed = Url::parse(&format!("mysql://{rest}")).map_err(|_| bad())?;
+        let parsed = Url::parse(&format!("mysql://{rest}")).map_err(|_| bad())?;
         if parsed.host_str().is_none_or(str::is_empty) {
             return Err(bad());
         }
@@ -293,14 +295,9 @@ impl MySql {
             .timezone(None)
             .statement_cache_capacity(0)
             .disable_statement_logging();
-        if parsed.password().is_some() {
-            parsed.set_password(None).map_err(|()| bad())?;
-        }
-        // Options may be keys.
-        parsed.set_query(None);
-        parsed.set_fragment(None);
+        let shown = without_secrets(parsed).ok_or_else(bad)?;
         let database = options.get_database().map(str::to_owned);
-        Ok(Self { options, shown: parsed.into(), database, reading })
+        Ok(Self { options, shown, database, reading })
     }
 
     async fn connect(&self) -> Result<MySqlConnection> {

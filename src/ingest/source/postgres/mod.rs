@@ -28,7 +28,7 @@ use super::discovery::Discovery;
 use super::pattern::{Found, choose};
 use super::selection::{Spelling, furthest};
 use super::split::Parts;
-use super::{ReadOptions, Selection, Snapshot, Source, SourceTable, TableReader, quoted};
+use super::{ReadOptions, Selection, Snapshot, Source, SourceTable, TableReader, quoted, without_secrets};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::mode::Overlap;
 
@@ -117,13 +117,9 @@ struct Point {
 pub(super) async fn open(url: &str, reading: ReadOptions) -> Result<Box<dyn Source>> {
     let wrong =
         || Error::invalid_request("a PostgreSQL source is `postgres://USER:PASSWORD@HOST:PORT/DATABASE`");
-    let mut shown = Url::parse(url).map_err(|_| wrong())?;
+    let shown = Url::parse(url).ok().and_then(without_secrets).ok_or_else(wrong)?;
     let options = PgConnectOptions::from_str(url).map_err(|_| wrong())?.disable_statement_logging();
-    if shown.password().is_some() {
-        shown.set_password(None).map_err(|()| wrong())?;
-    }
-    shown.set_query(None);
-    let source = Postgres { options, shown: shown.to_string(), reading };
+    let source = Postgres { options, shown, reading };
     let connection = source.connect().await?;
     // The server drops a session that goes away too: a failed farewell changes nothing.
     let _ = connection.close().await;
