@@ -15,6 +15,7 @@ mod propose;
 pub mod rows;
 pub mod sample;
 pub mod source;
+mod spill;
 mod table;
 mod transfer;
 pub mod write;
