@@ -132,6 +132,11 @@ impl Catalog {
         self.store.versions(&table.id).await
     }
 
+    /// Forgets a version of `table`, unless a query reads it, and says whether it is forgotten.
+    pub async fn forget_version(&self, table: &TableRecord, version: &PublishedVersion) -> Result<bool> {
+        self.store.forget_version(&table.id, version).await
+    }
+
     /// All published tables, by name.
     pub async fn tables(&self) -> Result<Vec<TableRecord>> {
         let state = self.store.load().await?;

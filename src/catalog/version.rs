@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
@@ -31,12 +32,18 @@ pub struct TableAt {
     pub at: At,
 }
 
-/// `record` as it was at `at`: with that version's number and columns.
+/// `record` as it was at `at`: with that version's number and columns. Its files are there for `reading` more; for nobody
+/// who only asks for its columns need they be.
 ///
 /// # Errors
 ///
 /// `not_found` when no version that is kept is meant, and `invalid_request` when the table keeps none at all.
-pub async fn published(store: &Store, record: &TableRecord, at: At) -> Result<TableRecord> {
+pub async fn published(
+    store: &Store,
+    record: &TableRecord,
+    at: At,
+    reading: Duration,
+) -> Result<TableRecord> {
     let name = &record.name;
     if record.version.is_none() && at != At::Now {
         return Err(Error::invalid_request(format!(
@@ -47,11 +54,11 @@ pub async fn published(store: &Store, record: &TableRecord, at: At) -> Result<Ta
     let found = match at {
         At::Now => return Ok(record.clone()),
         At::Version(version) if record.version == Some(version) => return Ok(record.clone()),
-        At::Version(version) => store.version_of(&record.id, version).await?,
+        At::Version(version) => store.version_of(&record.id, version, reading).await?,
         At::Time(time) if time > Utc::now() => {
             return Err(Error::invalid_request(format!("`{}` is in the future", written(time))));
         }
-        At::Time(time) => store.version_at(&record.id, time).await?,
+        At::Time(time) => store.version_at(&record.id, time, reading).await?,
     };
     let found = found.ok_or_else(|| no_such_version(name, at))?;
     Ok(TableRecord {

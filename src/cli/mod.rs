@@ -16,6 +16,7 @@ pub mod shell;
 pub mod sql;
 pub mod table;
 pub mod token;
+mod upkeep;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

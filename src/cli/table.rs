@@ -6,6 +6,7 @@ use clap::Subcommand;
 
 use super::ingest::ACTOR;
 use super::shell::table::printable;
+use super::upkeep::{OptimizeArgs, VacuumArgs};
 use crate::catalog::publish::Catalog;
 use crate::catalog::register::register;
 use crate::config::Config;
@@ -58,6 +59,10 @@ enum TableCommand {
         /// DATABASE.TABLE
         table: TableName,
     },
+    /// Lay the rows of a table anew for fast reading: sorted, along a Z-order, in parts; small files become large ones.
+    Optimize(OptimizeArgs),
+    /// Remove versions that are over, and files that no version has.
+    Vacuum(VacuumArgs),
     /// Take a table out of the catalog. Its files stay, and so do the grants on its name.
     Drop {
         /// DATABASE.TABLE
@@ -72,6 +77,8 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
     store.migrate().await?;
     let catalog = Catalog::new(store, ACTOR);
     match args.command {
+        TableCommand::Optimize(args) => args.run(&config).await?,
+        TableCommand::Vacuum(args) => args.run(&config).await?,
         TableCommand::Register { table, location, format } => {
             let lake = Lake::new(&config.lake)?;
             let record = register(&catalog, &lake, &table, &location, format).await?;

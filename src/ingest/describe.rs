@@ -84,11 +84,17 @@ impl FloatRange {
     }
 }
 
-/// The `stats` of the add action for a file with this footer.
-pub(super) fn statistics(schema: &SchemaRef, footer: &ParquetMetaData, floats: &Floats) -> Result<String> {
+/// The `stats` of the add action for a file with this footer; with those of the columns `also`, wherever they stand.
+pub(super) fn statistics(
+    schema: &SchemaRef,
+    footer: &ParquetMetaData,
+    floats: &Floats,
+    also: &[String],
+) -> Result<String> {
     let (mut least, mut greatest, mut nulls) = (Map::new(), Map::new(), Map::new());
-    for (index, field) in schema.fields().iter().enumerate().take(DESCRIBED_COLUMNS) {
-        if field.data_type().is_nested() {
+    for (index, field) in schema.fields().iter().enumerate() {
+        let is_described = index < DESCRIBED_COLUMNS || also.contains(field.name());
+        if !is_described || field.data_type().is_nested() {
             continue;
         }
         let (bounds, count) = match floats.0.get(index) {

@@ -18,6 +18,7 @@ pub mod source;
 mod spill;
 mod table;
 mod transfer;
+pub mod upkeep;
 pub mod write;
 
 use std::collections::BTreeSet;

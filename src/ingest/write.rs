@@ -43,6 +43,8 @@ pub struct TableWriter {
     properties: WriterProperties,
     group_bytes: usize,
     file_bytes: usize,
+    prefix: String,
+    described: Vec<String>,
     open: Option<OpenFile>,
     closed: Vec<Add>,
     totals: Totals,
@@ -64,6 +66,17 @@ impl Totals {
     }
 }
 
+/// How files are made for readers that look for some values.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    /// The rows of a row group at most.
+    pub group_rows: usize,
+    /// The columns with a bloom filter in each row group.
+    pub bloom: Vec<String>,
+    /// The columns whose bounds the log has, however far behind they stand.
+    pub described: Vec<String>,
+}
+
 struct OpenFile {
     name: String,
     writer: AsyncArrowWriter<BufWriter>,
@@ -80,10 +93,12 @@ impl TableWriter {
             location: log.location().to_owned(),
             store: store.clone(),
             folder: folder.clone(),
-            properties: properties(&schema),
+            properties: properties(&schema, GROUP_ROWS, &[]),
             schema,
             group_bytes,
             file_bytes: FILE_BYTES,
+            prefix: "part".to_owned(),
+            described: Vec::new(),
             open: None,
             closed: Vec::new(),
             totals: Totals::default(),
@@ -99,6 +114,20 @@ impl TableWriter {
     pub fn with_file_bytes(mut self, bytes: usize) -> Self {
         self.file_bytes = bytes;
         self
+    }
+
+    /// The same with files of another make.
+    pub fn with_layout(mut self, layout: Layout) -> Self {
+        self.properties = properties(&self.schema, layout.group_rows, &layout.bloom);
+        self.described = layout.described;
+        self
+    }
+
+    /// Closes the file that is open. The names of those that follow begin with `prefix`.
+    pub async fn begin(&mut self, prefix: &str) -> Result<()> {
+        self.close().await?;
+        prefix.clone_into(&mut self.prefix);
+        Ok(())
     }
 
     /// Adds the rows of `batch`.
@@ -165,7 +194,7 @@ impl TableWriter {
 
     fn file(&mut self) -> Result<&mut OpenFile, ParquetError> {
         if self.open.is_none() {
-            let name = format!("part-{:05}-{}.parquet", self.closed.len(), Uuid::now_v7());
+            let name = format!("{}-{:05}-{}.parquet", self.prefix, self.closed.len(), Uuid::now_v7());
             let path = self.path(&name);
             let sink = BufWriter::with_capacity(self.store.clone(), path, PART_BYTES).with_max_concurrency(2);
             let writer = AsyncArrowWriter::try_new(sink, self.schema.clone(), Some(self.properties.clone()))?;
@@ -179,7 +208,7 @@ impl TableWriter {
         let Some(mut file) = self.open.take() else { return Ok(()) };
         let footer = file.writer.finish().await.map_err(|cause| failed(&self.location, cause))?;
         let bytes = file.writer.bytes_written();
-        let stats = describe::statistics(&self.schema, &footer, &file.floats)?;
+        let stats = describe::statistics(&self.schema, &footer, &file.floats, &self.described)?;
         self.totals.bytes += bytes as u64;
         self.closed.push(Add {
             path: file.name,
@@ -239,15 +268,21 @@ impl fmt::Debug for TableWriter {
     }
 }
 
-fn properties(schema: &SchemaRef) -> WriterProperties {
+fn properties(schema: &SchemaRef, group_rows: usize, bloom: &[String]) -> WriterProperties {
     let mut builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_statistics_enabled(EnabledStatistics::Page)
-        .set_max_row_group_row_count(Some(GROUP_ROWS))
+        .set_max_row_group_row_count(Some(group_rows))
         .set_created_by(concat!("lakegate ", env!("CARGO_PKG_VERSION")).to_owned());
     for field in schema.fields().iter().filter(|field| describe::is_float(field.data_type())) {
         let column = ColumnPath::new(vec![field.name().clone()]);
         builder = builder.set_column_statistics_enabled(column, EnabledStatistics::None);
+    }
+    for column in bloom {
+        // As many different values as there can be; a filter of fewer is folded to what they need.
+        builder = builder
+            .set_column_bloom_filter_enabled(ColumnPath::new(vec![column.clone()]), true)
+            .set_column_bloom_filter_max_ndv(ColumnPath::new(vec![column.clone()]), group_rows as u64);
     }
     builder.build()
 }

@@ -2,7 +2,7 @@
 //!
 //! The log is read and written by deltalake through our own object store. Nothing here knows rows.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -42,6 +42,13 @@ pub struct DeltaLog {
     store_url: ObjectStoreUrl,
     prefix: Path,
     log: LogStoreRef,
+}
+
+/// A property that a table is to have; without a value, one that it is not to have.
+#[derive(Debug, Clone, Copy)]
+pub struct Property<'a> {
+    pub name: &'a str,
+    pub value: Option<&'a str>,
 }
 
 /// A table at one version.
@@ -144,6 +151,15 @@ impl DeltaLog {
         number(table.version())
     }
 
+    /// The names of all files of the versions `versions`.
+    pub async fn files_of(&self, versions: &BTreeSet<i64>) -> Result<HashSet<String>> {
+        let mut names = HashSet::new();
+        for version in versions {
+            names.extend(self.open(Some(*version)).await?.files()?.into_iter().map(|file| file.path));
+        }
+        Ok(names)
+    }
+
     fn columns(&self, schema: &SchemaRef) -> Result<StructType> {
         for field in schema.fields() {
             let column: Result<StructField, _> = field.as_ref().try_into_kernel();
@@ -211,21 +227,30 @@ impl OpenTable {
         number(self.table.version())
     }
 
-    /// The actions that give the table the columns of `schema`, if it has others.
-    fn change_columns(&self, schema: &SchemaRef) -> Result<Vec<Action>> {
+    /// The actions that give the table the columns of `schema` and the property, where it has others.
+    fn changes(&self, schema: &SchemaRef, property: Option<Property<'_>>) -> Result<Vec<Action>> {
         let state = self.table.snapshot().map_err(|cause| self.log.failed(cause))?;
         let columns = self.log.columns(schema)?;
-        if *state.schema() == columns {
-            return Ok(Vec::new());
-        }
+        let mut metadata = state.metadata().clone();
         let mut actions = Vec::new();
-        let features = state.protocol().reader_features().unwrap_or_default();
-        let known = features.iter().any(|feature| feature.as_ref() == "timestampNtz");
-        if !known && has_local_timestamps(schema) {
-            actions.push(Action::Protocol(with_local_timestamps(state.protocol())?));
+        if *state.schema() != columns {
+            let features = state.protocol().reader_features().unwrap_or_default();
+            let known = features.iter().any(|feature| feature.as_ref() == "timestampNtz");
+            if !known && has_local_timestamps(schema) {
+                actions.push(Action::Protocol(with_local_timestamps(state.protocol())?));
+            }
+            metadata = metadata.with_schema(&columns).map_err(|cause| self.log.failed(cause.into()))?;
         }
-        let metadata = MetadataExt::with_schema(state.metadata().clone(), &columns);
-        actions.push(Action::Metadata(metadata.map_err(|cause| self.log.failed(cause.into()))?));
+        if let Some(Property { name, value }) = property {
+            let changed = match value {
+                Some(value) => metadata.add_config_key(name.to_owned(), value.to_owned()),
+                None => metadata.remove_config_key(name),
+            };
+            metadata = changed.map_err(|cause| self.log.failed(cause.into()))?;
+        }
+        if metadata != *state.metadata() {
+            actions.push(Action::Metadata(metadata));
+        }
         Ok(actions)
     }
 
@@ -241,19 +266,53 @@ impl OpenTable {
     /// Writes the next version: exactly `files`, in one commit, whatever this one has. A file that both have stays as it
     /// is. Any commit in between, by anybody, is a conflict.
     pub async fn replace(self, schema: &SchemaRef, files: Vec<Add>) -> Result<i64> {
+        let actions = self.changes(schema, None)?;
+        let operation =
+            DeltaOperation::Write { mode: SaveMode::Overwrite, partition_by: None, predicate: None };
+        self.commit(actions, files, operation, true).await
+    }
+
+    /// Writes the next version, as [`OpenTable::replace`] does, with files that hold the rows of the version `of` in another
+    /// arrangement, and with `property` set or removed. Where this is that version, readers of the log's changes have nothing
+    /// to read.
+    pub async fn rearrange(
+        self,
+        of: i64,
+        schema: &SchemaRef,
+        files: Vec<Add>,
+        property: Property<'_>,
+    ) -> Result<i64> {
+        let actions = self.changes(schema, Some(property))?;
+        let bytes = files.iter().map(|file| file.size).max().unwrap_or_default();
+        let operation = DeltaOperation::Optimize { predicate: None, target_size: bytes };
+        let changes_data = self.version()? != of;
+        self.commit(actions, files, operation, changes_data).await
+    }
+
+    /// What the property `name` of the table says.
+    pub fn property(&self, name: &str) -> Result<Option<String>> {
         let state = self.table.snapshot().map_err(|cause| self.log.failed(cause))?;
-        let mut actions: Vec<Action> = self.change_columns(schema)?;
+        Ok(state.metadata().configuration().get(name).cloned())
+    }
+
+    async fn commit(
+        self,
+        mut actions: Vec<Action>,
+        files: Vec<Add>,
+        operation: DeltaOperation,
+        changes_data: bool,
+    ) -> Result<i64> {
+        let state = self.table.snapshot().map_err(|cause| self.log.failed(cause))?;
         let wanted: HashSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
         let mut there = HashSet::new();
         for file in state.snapshot().log_data().into_iter() {
             match wanted.contains(file.path().as_ref()) {
                 true => drop(there.insert(file.path().into_owned())),
-                false => actions.push(Action::Remove(file.remove_action(true))),
+                false => actions.push(Action::Remove(file.remove_action(changes_data))),
             }
         }
-        actions.extend(files.into_iter().filter(|file| !there.contains(&file.path)).map(Action::Add));
-        let operation =
-            DeltaOperation::Write { mode: SaveMode::Overwrite, partition_by: None, predicate: None };
+        let added = files.into_iter().filter(|file| !there.contains(&file.path));
+        actions.extend(added.map(|file| Action::Add(Add { data_change: changes_data, ..file })));
         let commit = CommitBuilder::from(properties().with_max_retries(0))
             .with_actions(actions)
             .build(Some(state), self.log.log.clone(), operation)

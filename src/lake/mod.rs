@@ -13,6 +13,7 @@ mod kernel;
 mod layout;
 mod scan;
 mod statistics;
+mod stored;
 mod stores;
 
 use std::fmt;
@@ -33,8 +34,9 @@ use crate::policy::model::TableName;
 
 pub use area::Area;
 pub use clustering::Clustering;
-pub use delta::{DeltaLog, OpenTable};
+pub use delta::{DeltaLog, OpenTable, Property};
 pub(crate) use statistics::read_statistics;
+pub use stored::{Stored, StoredFile};
 pub use stores::Stores;
 pub(crate) use stores::failed as store_failed;
 

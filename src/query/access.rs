@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::catalog::TableProvider;
@@ -139,7 +140,7 @@ async fn table_access(
         // Of a table that may not be read nobody hears which versions it has.
         _ if decision.verdict != Verdict::Select => (decision, columns),
         (at, Some(record)) => {
-            let earlier = Earlier::find(&app.store, &record.value, at, &decision).await?;
+            let earlier = Earlier::find(&app.store, &record.value, at, &decision, Duration::ZERO).await?;
             (earlier.decision, shapes(&earlier.shared.into_iter().collect()))
         }
     };

@@ -5,6 +5,7 @@
 //! before anybody looks for a version of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_schema::{DataType, Field, FieldRef, Fields, SchemaRef};
 use chrono::Utc;
@@ -81,15 +82,16 @@ impl Decided {
         Ok(Self(Authorized { parsed, identity, governance, tables, views }))
     }
 
-    /// Finds the versions that the statement names, among those that were published.
+    /// Finds the versions that the statement names, among those that were published. Their files are there for `reading`
+    /// more, which is no time for a statement that is not run.
     ///
     /// # Errors
     ///
     /// `not_found` for a version that is not there, or of which no column is the reader's.
-    pub async fn authorize(self, store: &Store) -> Result<Authorized> {
+    pub async fn authorize(self, store: &Store, reading: Duration) -> Result<Authorized> {
         let Self(mut authorized) = self;
         for table in authorized.tables.iter_mut().filter(|table| table.at != At::Now) {
-            let earlier = Earlier::find(store, &table.record, table.at, &table.decision).await?;
+            let earlier = Earlier::find(store, &table.record, table.at, &table.decision, reading).await?;
             table.record = earlier.record;
             table.decision = earlier.decision;
             table.shared = Some(earlier.shared);

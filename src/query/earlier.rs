@@ -6,6 +6,7 @@
 //! the version fails closed with it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_schema::{DataType, Field, FieldRef, Schema};
 
@@ -27,13 +28,20 @@ pub struct Earlier {
 }
 
 impl Earlier {
-    /// The version of `record` at `at`, under `decision`, which lets the table be read as it is now.
+    /// The version of `record` at `at`, under `decision`, which lets the table be read as it is now. Its files are there for
+    /// `reading` more.
     ///
     /// # Errors
     ///
     /// `not_found` for a version that is not there, or of which no column is the reader's.
-    pub async fn find(store: &Store, record: &TableRecord, at: At, decision: &Decision) -> Result<Self> {
-        let then = published(store, record, at).await?;
+    pub async fn find(
+        store: &Store,
+        record: &TableRecord,
+        at: At,
+        decision: &Decision,
+        reading: Duration,
+    ) -> Result<Self> {
+        let then = published(store, record, at, reading).await?;
         let shared = shared(&then.schema, &record.schema);
         let decision = narrowed(decision.clone(), &shared);
         match decision.columns.is_empty() {

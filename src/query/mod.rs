@@ -209,7 +209,7 @@ async fn guard(
     }
     let decided = decided?;
     request.rests_on(|| Standing::of(&decided, administers));
-    let authorized = decided.authorize(&app.store).await?;
+    let authorized = decided.authorize(&app.store, app.engine.timeout()).await?;
     let notice = PolicyNotice::of(&authorized);
     record.authorized(&authorized, &notice);
     if request.strict {

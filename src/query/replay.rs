@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_schema::Schema;
 use datafusion::catalog::TableProvider;
@@ -55,7 +56,7 @@ pub async fn replay(app: &App, governance: &Arc<Governance>, recorded: &Recorded
     let authorized = match decided {
         Ok(decided) => {
             decided.as_of_now().decisions().for_each(|(name, _)| decide(name));
-            decided.authorize(&app.store).await
+            decided.authorize(&app.store, Duration::ZERO).await
         }
         Err(error) => Err(error),
     };

@@ -85,6 +85,8 @@ pub struct TableRecord {
 pub struct PublishedVersion {
     pub version: i64,
     pub published_at: DateTime<Utc>,
+    /// Until when a query may read its files. Only those of earlier versions say so.
+    pub read_until: DateTime<Utc>,
     /// Its columns, partition columns last.
     pub schema: SchemaRef,
     pub partition_columns: Vec<String>,

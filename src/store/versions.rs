@@ -2,6 +2,11 @@
 //!
 //! They are read where somebody asks for one, and are no part of the state that every node holds: there may be many. A
 //! table that is dropped takes them with it, so that one of the same name that comes later has none of them.
+//!
+//! Whoever reads the files of an earlier version has the version for a time: until then it is not forgotten, whichever
+//! node asks for that.
+
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::any::{AnyArguments, AnyRow};
@@ -19,6 +24,10 @@ const BY_NUMBER: &str = "SELECT * FROM table_versions WHERE table_id = $1 AND ve
      ORDER BY published_at DESC LIMIT 1";
 const BY_TIME: &str = "SELECT * FROM table_versions WHERE table_id = $1 AND published_at <= $2 \
      ORDER BY published_at DESC LIMIT 1";
+/// The version must still be there: it is forgotten in one statement too.
+const READ: &str = "UPDATE table_versions SET read_until = $3 WHERE table_id = $1 AND published_at = $2";
+const FORGET: &str =
+    "DELETE FROM table_versions WHERE table_id = $1 AND published_at = $2 AND read_until < $3";
 const ALL: &str = "SELECT * FROM table_versions WHERE table_id = $1 ORDER BY published_at";
 
 /// Notes that `table` is published as it is, where it was as `before`.
@@ -63,14 +72,41 @@ async fn next_moment(connection: &mut AnyConnection, table_id: &str) -> Result<i
 }
 
 impl Store {
-    /// The version `version` of the table with the id `table_id`, if it was published and is kept.
-    pub async fn version_of(&self, table_id: &str, version: i64) -> Result<Option<PublishedVersion>> {
-        self.one_version(sqlx::query(BY_NUMBER).bind(table_id.to_owned()).bind(version)).await
+    /// The version `version` of the table with the id `table_id`, if it was published and is kept; it is kept for `reading`
+    /// more.
+    pub async fn version_of(
+        &self,
+        table_id: &str,
+        version: i64,
+        reading: Duration,
+    ) -> Result<Option<PublishedVersion>> {
+        let query = sqlx::query(BY_NUMBER).bind(table_id.to_owned()).bind(version);
+        self.one_version(table_id, query, reading).await
     }
 
-    /// The version that was the published one at `time`, if there was one and it is kept.
-    pub async fn version_at(&self, table_id: &str, time: DateTime<Utc>) -> Result<Option<PublishedVersion>> {
-        self.one_version(sqlx::query(BY_TIME).bind(table_id.to_owned()).bind(time.timestamp_micros())).await
+    /// The version that was the published one at `time`, if there was one and it is kept; it is kept for `reading` more.
+    pub async fn version_at(
+        &self,
+        table_id: &str,
+        time: DateTime<Utc>,
+        reading: Duration,
+    ) -> Result<Option<PublishedVersion>> {
+        let query = sqlx::query(BY_TIME).bind(table_id.to_owned()).bind(time.timestamp_micros());
+        self.one_version(table_id, query, reading).await
+    }
+
+    /// Forgets one of `versions`, if nobody reads it now, and says whether it is forgotten. It cannot be asked for from then
+    /// on.
+    pub async fn forget_version(&self, table_id: &str, version: &PublishedVersion) -> Result<bool> {
+        let mut connection = self.pool.acquire().await.map_err(store_failed)?;
+        let forgotten = sqlx::query(FORGET)
+            .bind(table_id)
+            .bind(version.published_at.timestamp_micros())
+            .bind(Utc::now().timestamp_micros())
+            .execute(&mut *connection)
+            .await
+            .map_err(store_failed)?;
+        Ok(forgotten.rows_affected() > 0)
     }
 
     /// All that are kept, in the order in which they were published.
@@ -80,20 +116,48 @@ impl Store {
         rows.iter().map(decode).collect()
     }
 
-    async fn one_version(&self, query: Query<'_, Any, AnyArguments>) -> Result<Option<PublishedVersion>> {
+    async fn one_version(
+        &self,
+        table_id: &str,
+        query: Query<'_, Any, AnyArguments>,
+        reading: Duration,
+    ) -> Result<Option<PublishedVersion>> {
         let mut connection = self.pool.acquire().await.map_err(store_failed)?;
         let row = query.fetch_optional(&mut *connection).await.map_err(store_failed)?;
-        row.as_ref().map(decode).transpose()
+        let Some(version) = row.as_ref().map(decode).transpose()? else { return Ok(None) };
+        let (now, long) = (Utc::now().timestamp_micros(), i64::try_from(reading.as_micros()).ok());
+        let until = |factor: i64| {
+            let micros = now.checked_add(long?.checked_mul(factor)?)?;
+            DateTime::from_timestamp_micros(micros)
+        };
+        let (Some(needed), Some(longer)) = (until(1), until(2)) else {
+            return Err(Error::internal("a version cannot be kept for as long as that"));
+        };
+        // For twice as long, so that not every query of a version writes.
+        if reading.is_zero() || version.read_until >= needed {
+            return Ok(Some(version));
+        }
+        let kept = sqlx::query(READ)
+            .bind(table_id)
+            .bind(version.published_at.timestamp_micros())
+            .bind(longer.timestamp_micros())
+            .execute(&mut *connection)
+            .await
+            .map_err(store_failed)?;
+        Ok((kept.rows_affected() > 0).then_some(PublishedVersion { read_until: longer, ..version }))
     }
 }
 
 fn decode(row: &AnyRow) -> Result<PublishedVersion> {
     let text = |column: &str| row.try_get::<String, _>(column).map_err(unreadable);
-    let micros = row.try_get::<i64, _>("published_at").map_err(unreadable)?;
+    let time = |column: &str| {
+        let micros = row.try_get::<i64, _>(column).map_err(unreadable)?;
+        DateTime::from_timestamp_micros(micros).ok_or_else(|| unreadable("a time is out of range"))
+    };
     Ok(PublishedVersion {
         version: row.try_get("version").map_err(unreadable)?,
-        published_at: DateTime::from_timestamp_micros(micros)
-            .ok_or_else(|| unreadable("a time is out of range"))?,
+        published_at: time("published_at")?,
+        read_until: time("read_until")?,
         schema: serde_json::from_str(&text("schema_json")?).map_err(unreadable)?,
         partition_columns: serde_json::from_str(&text("partition_columns")?).map_err(unreadable)?,
     })

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_schema::{DataType, Field, Fields, Schema, TimeUnit};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -645,12 +646,12 @@ async fn keeps_the_versions_that_were_published(_: &str, store: Store) {
     assert_eq!((&versions[1].schema, versions[1].partition_columns.len()), (&narrow, 0));
 
     assert_eq!(
-        store.version_of(&first.id, 7).await.unwrap().as_ref(),
+        store.version_of(&first.id, 7, Duration::ZERO).await.unwrap().as_ref(),
         Some(&versions[2]),
         "the latest of them"
     );
-    assert_eq!(store.version_of(&first.id, 8).await.unwrap(), None);
-    assert_eq!(store.version_of(&csv.id, 7).await.unwrap(), None);
+    assert_eq!(store.version_of(&first.id, 8, Duration::ZERO).await.unwrap(), None);
+    assert_eq!(store.version_of(&csv.id, 7, Duration::ZERO).await.unwrap(), None);
     let moment = TimeDelta::microseconds(1);
     for (time, meant) in [
         (versions[0].published_at - moment, None),
@@ -659,8 +660,21 @@ async fn keeps_the_versions_that_were_published(_: &str, store: Store) {
         (versions[1].published_at, Some(&versions[1])),
         (Utc::now() + TimeDelta::days(1), Some(&versions[2])),
     ] {
-        assert_eq!(store.version_at(&first.id, time).await.unwrap().as_ref(), meant);
+        assert_eq!(store.version_at(&first.id, time, Duration::ZERO).await.unwrap().as_ref(), meant);
     }
+
+    // Whoever reads a version has it until they are done.
+    let hour = Duration::from_secs(3600);
+    let read = store.version_of(&first.id, 9, hour).await.unwrap().unwrap();
+    assert!(read.read_until > Utc::now() + TimeDelta::minutes(119), "{read:?}");
+    let again = store.version_at(&first.id, versions[1].published_at, hour).await.unwrap().unwrap();
+    assert_eq!(again, read, "it is written down once");
+    assert!(!store.forget_version(&first.id, &versions[1]).await.unwrap());
+    assert!(store.forget_version(&first.id, &versions[0]).await.unwrap());
+    assert!(!store.forget_version(&first.id, &versions[0]).await.unwrap(), "it is gone");
+    assert_eq!(store.version_at(&first.id, versions[0].published_at, hour).await.unwrap(), None);
+    let left = store.versions(&first.id).await.unwrap().into_iter().map(|version| version.version);
+    assert_eq!(left.collect::<Vec<_>>(), [9, 7]);
 
     let name = first.name.clone();
     store.commit("ann", vec![Change::DropTable { name, expected: None }]).await.unwrap();

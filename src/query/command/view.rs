@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
@@ -197,7 +198,7 @@ async fn schema(
         }
     } else {
         let decided = Decided::decide(parsed.clone(), Arc::clone(identity), Arc::clone(&governance), false)?;
-        let authorized = decided.authorize(&app.store).await?;
+        let authorized = decided.authorize(&app.store, Duration::ZERO).await?;
         for (table, fields) in authorized.fields(|decision| decision.describe.clone()) {
             tables.insert(table, Arc::new(EmptyTable::new(Arc::new(Schema::new(fields)))));
         }
@@ -215,7 +216,7 @@ async fn columns(app: &App, governance: &Governance, table: &TableAt) -> Result<
         return governance.state.schema_of(name).cloned().ok_or_else(no_such_table);
     }
     let record = &governance.state.tables.get(name).ok_or_else(no_such_table)?.value;
-    let then = published(&app.store, record, *at).await?;
+    let then = published(&app.store, record, *at, Duration::ZERO).await?;
     Ok(Arc::new(Schema::new(shared(&then.schema, &record.schema))))
 }
 

@@ -64,7 +64,7 @@ pub async fn ask_weakened(lake: &Lake, question: &Question, weakness: Weakness) 
 async fn answer(app: &Arc<App>, question: &Question, weakness: Weakness) -> Result<String> {
     let parsed = Parsed::parse(&question.sql, Some("db"))?;
     let decided = Decided::decide(parsed, reader(), app.state(), false)?;
-    let authorized = decided.authorize(&app.store).await?;
+    let authorized = decided.authorize(&app.store, std::time::Duration::ZERO).await?;
     let names = authorized.tables().iter().map(|table| table.record.name.clone()).collect::<Vec<_>>();
     let guarded = Guarded::rewrite(app, authorized, Some("db")).await?;
     if weakness == Weakness::OpenExplain {

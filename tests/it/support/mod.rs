@@ -7,4 +7,5 @@ pub mod mariadb;
 pub mod pg_client;
 pub mod postgres;
 pub mod s3;
+pub mod upkeep;
 pub mod versions;

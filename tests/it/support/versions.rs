@@ -4,7 +4,8 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use arrow::json::ReaderBuilder;
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use deltalake_core::kernel::Add;
 use lakegate::catalog::publish::Catalog;
 use lakegate::ingest::write::TableWriter;
 use lakegate::lake::DeltaLog;
@@ -25,6 +26,25 @@ pub async fn publish(gateway: &Gateway, table: &str, columns: &[&str], rows: &st
     version
 }
 
+/// Publishes the next version of `table`: the rows of the one before and more. Gives its number.
+pub async fn append(gateway: &Gateway, table: &str, columns: &[&str], rows: &str) -> i64 {
+    let app = &gateway.app;
+    let catalog = Catalog::new(app.store.clone(), "test");
+    loop {
+        let place = catalog.place(&app.lake, &table.parse().unwrap()).await.unwrap();
+        let before = place.published().unwrap().clone();
+        let log = app.lake.delta_log(place.location()).unwrap();
+        let (schema, files) = write(&log, columns, rows).await;
+        let mut all = log.open(before.version).await.unwrap().files().unwrap();
+        all.extend(files);
+        let Ok(version) = log.open(None).await.unwrap().replace(&schema, all).await else { continue };
+        if catalog.publish_version(place, version, schema, None).await.is_ok() {
+            app.refresh().await.unwrap();
+            return version;
+        }
+    }
+}
+
 /// Writes a version to the log that nobody publishes, as a run does that ends too early.
 pub async fn leave_unpublished(gateway: &Gateway, table: &str, columns: &[&str], rows: &str) -> i64 {
     let app = &gateway.app;
@@ -34,12 +54,24 @@ pub async fn leave_unpublished(gateway: &Gateway, table: &str, columns: &[&str],
 }
 
 async fn commit(log: &DeltaLog, columns: &[&str], rows: &str) -> (SchemaRef, i64) {
+    let (schema, files) = write(log, columns, rows).await;
+    let version = match log.exists().await.unwrap() {
+        true => log.open(None).await.unwrap().replace(&schema, files).await.unwrap(),
+        false => log.create("t", &schema, files).await.unwrap(),
+    };
+    (schema, version)
+}
+
+async fn write(log: &DeltaLog, columns: &[&str], rows: &str) -> (SchemaRef, Vec<Add>) {
     let fields = columns.iter().map(|column| {
         let (name, kind) = column.split_once(' ').unwrap();
         let kind = match kind {
             "int" => DataType::Int32,
             "bigint" => DataType::Int64,
             "varchar" => DataType::Utf8,
+            "double" => DataType::Float64,
+            "date" => DataType::Date32,
+            "timestamp" => DataType::Timestamp(TimeUnit::Microsecond, None),
             other => panic!("{other} is not among the types"),
         };
         Field::new(name, kind, true)
@@ -52,9 +84,5 @@ async fn commit(log: &DeltaLog, columns: &[&str], rows: &str) -> (SchemaRef, i64
         writer.write(&batch.unwrap()).await.unwrap();
     }
     let files = writer.finish().await.unwrap();
-    let version = match log.exists().await.unwrap() {
-        true => log.open(None).await.unwrap().replace(&schema, files).await.unwrap(),
-        false => log.create("t", &schema, files).await.unwrap(),
-    };
-    (schema, version)
+    (schema, files)
 }

@@ -1,0 +1,57 @@
+//! Tables that are kept in shape: their rows are laid anew for fast reading, and versions of which nobody has a use go.
+//!
+//! Both work on tables of the lake alone, on what is published of them. A version that is laid anew has the rows and columns
+//! of the one before; nobody sees more or less of it. Nothing here is on the path of a query.
+
+mod arrangement;
+mod curve;
+mod optimize;
+mod parts;
+mod vacuum;
+
+pub use arrangement::{Arrangement, DatePart, Order, Partition, Wanted};
+pub use optimize::{Optimized, Size, optimize};
+pub use vacuum::{Keeping, Vacuumed, vacuum};
+
+use uuid::Uuid;
+
+use super::Context;
+use crate::audit::event::{AuditEvent, Verdict};
+use crate::catalog::TableRecord;
+use crate::error::{Error, ErrorKind, Result};
+use crate::policy::model::TableName;
+use crate::store::record::Format;
+
+/// The published table `name`, which must be one that the lake keeps itself.
+async fn kept(context: &Context, name: &TableName) -> Result<(TableRecord, i64)> {
+    let missing = || Error::new(ErrorKind::TableNotFound, format!("table not found: `{name}`"));
+    let record = context.catalog.find(name).await?.ok_or_else(missing)?.value;
+    match record.version {
+        Some(version) if record.format == Format::Delta && context.lake.owns(&record.location) => {
+            Ok((record, version))
+        }
+        _ => Err(Error::invalid_request(format!(
+            "`{name}` is a registered folder: the system that writes it keeps it in shape"
+        ))),
+    }
+}
+
+/// What the audit log says of `action` on a table, which came to `told`.
+fn event(
+    context: &Context,
+    action: &str,
+    name: &TableName,
+    told: serde_json::Value,
+    error: Option<&Error>,
+) -> AuditEvent {
+    let mut event = AuditEvent::new(Uuid::now_v7(), context.catalog.actor(), action);
+    event.door = Some(context.door.to_owned());
+    event.tables = vec![name.to_string()];
+    event.policy = told;
+    if let Some(error) = error {
+        event.verdict = Verdict::Failed;
+        event.error_code = Some(error.kind().code().to_owned());
+        event.detail = Some(error.detail().to_owned());
+    }
+    event
+}
