@@ -16,6 +16,7 @@ pub mod rows;
 pub mod sample;
 pub mod source;
 mod table;
+mod taking;
 mod transfer;
 pub mod write;
 
@@ -40,8 +41,10 @@ use mode::Mode;
 use progress::Progress;
 use propose::propose;
 use source::discovery::DiscoveredTable;
+use source::known::Known;
 use source::{Source, pattern};
 use table::{Loaded, Loading};
+use taking::Taking;
 
 /// Where tables are brought to.
 #[derive(Clone)]
@@ -123,10 +126,9 @@ pub async fn run(
 ) -> Result<Summary> {
     // Known before the first row is read, and not after the last one is written.
     check_database(&job.into)?;
-    if !source.has_bookmarks() && job.mode != Mode::Snapshot {
-        return Err(Error::invalid_request(
-            "files have no bookmark to go on from: bring them in whole, with `--mode snapshot`",
-        ));
+    let taking = Taking::of(context, source, job)?.map(Arc::new);
+    if let Some(taking) = &taking {
+        source.leave_out(Arc::clone(taking) as Arc<dyn Known>);
     }
     let mut snapshot = source.snapshot(&job.tables).await?;
     let found = pattern::without(snapshot.tables().to_vec(), &job.exclude, |table| {
@@ -148,7 +150,8 @@ pub async fn run(
             )))
         } else {
             let Job { mode, on_drift, .. } = job;
-            let loading = Loading { context, table, name: &name, mode, on_drift: *on_drift, progress };
+            let taking = taking.as_deref();
+            let loading = Loading { context, table, name: &name, mode, on_drift: *on_drift, taking, progress };
             loading.run(snapshot.as_mut()).await
         };
         let rejected = if doubled { 0 } else { snapshot.rejected(table) };

@@ -6,7 +6,7 @@ mod scalar;
 mod shape;
 mod value;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -24,20 +24,31 @@ use value::Json;
 
 pub(in crate::ingest) use body::rows_of;
 
-/// The columns of these files: every line is looked at. Waits for their bytes: not for an async task.
-pub(super) fn describe(objects: &[Object]) -> Result<SchemaRef> {
-    let mut keys = Keys::default();
+/// The columns of these files: every line is looked at, and values count as those that the `lake` has of a key. Waits for their
+/// bytes: not for an async task.
+pub(super) fn describe(objects: &[Object], lake: Option<&SchemaRef>) -> Result<SchemaRef> {
+    let mut keys = lake.map(|lake| Keys::of_fields(lake.fields())).unwrap_or_default();
+    let mut seen = HashSet::new();
     for object in objects {
         let mut lines = Lines::open(object)?;
         while let Some((_, line)) = lines.next()? {
             // What is no row says nothing here; reading tells of it.
             let Ok(of_line) = entries(line).and_then(|entries| Keys::of(&entries)) else { continue };
             if keys.refuse(&of_line).is_ok() {
+                for name in of_line.names() {
+                    if !seen.contains(name) {
+                        seen.insert(name.to_owned());
+                    }
+                }
                 keys.join(of_line);
                 keys.refuse_too_many()?;
             }
         }
     }
+    if let Some(lake) = lake.filter(|_| seen.is_empty()) {
+        return Ok(Arc::clone(lake));
+    }
+    let keys = keys.only(&seen);
     Ok(Arc::new(Schema::new(keys.fields("")?)))
 }
 
