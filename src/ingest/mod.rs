@@ -141,7 +141,7 @@ pub async fn run(
         if !job.only.is_empty() && !job.only.contains(&name) {
             continue;
         }
-        progress.started(&name, table.estimate);
+        progress.started(&name);
         let started = Instant::now();
         let doubled = summary.tables.iter().any(|done| done.table == name);
         let outcome = if doubled {

@@ -80,6 +80,10 @@ impl Loading<'_> {
         let known = before.as_ref().filter(|_| !anew);
         let new = known.map(|record| self.new_rows(record)).transpose()?.flatten();
         let is_grown = new.is_some();
+        // How many of a table's rows are new in a database is not known; files were left out before they were counted.
+        if let Some(rows) = self.table.estimate.filter(|_| !is_grown || self.taking.is_some()) {
+            self.progress.expects(self.name, rows);
+        }
         let next = match known.zip(new) {
             Some((record, new)) => target.grown(snapshot, record, new).await?,
             None => target.whole(snapshot).await?,
