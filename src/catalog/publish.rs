@@ -85,7 +85,8 @@ impl Catalog {
             return Err(Error::conflict(format!(
                 "`{name}` is a registered folder of another system and is not overwritten: drop it first or choose \
                  another database"
-            )));
+            ))
+            .lasting());
         }
         Ok(Place { record: value, expected: Some(revision) })
     }

@@ -107,6 +107,9 @@ pub struct TableSummary {
 pub struct Failure {
     pub code: &'static str,
     pub detail: String,
+    /// Whether trying again is known to come to the same.
+    #[serde(skip)]
+    pub is_lasting: bool,
 }
 
 impl Summary {
@@ -147,7 +150,8 @@ pub async fn run(
         let outcome = if doubled {
             Err(Error::conflict(format!(
                 "two tables of the source would become `{name}`: choose one of them"
-            )))
+            ))
+            .lasting())
         } else {
             let Job { mode, on_drift, .. } = job;
             let taking = taking.as_deref();
@@ -192,7 +196,8 @@ fn summarize(table: TableName, outcome: Result<Loaded>, rejected: u64, started: 
         Ok(loaded) => (Some(loaded), None),
         Err(error) => {
             tracing::warn!(%table, error = &error as &dyn std::error::Error, "a table was not brought in");
-            (None, Some(Failure { code: error.kind().code(), detail: error.detail().to_owned() }))
+            let (code, detail) = (error.kind().code(), error.detail().to_owned());
+            (None, Some(Failure { code, detail, is_lasting: error.is_lasting() }))
         }
     };
     let totals = loaded.as_ref().map(|loaded| loaded.totals).unwrap_or_default();

@@ -154,7 +154,8 @@ impl Loading<'_> {
                 self.name,
                 goes_on(&bookmark.columns),
                 goes_on(&growth.bookmark)
-            )));
+            ))
+            .lasting());
         }
         if self.taking.is_some() {
             // Those that are there were left out when they were listed.
