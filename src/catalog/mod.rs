@@ -7,6 +7,7 @@ mod proposals;
 pub mod publish;
 pub mod register;
 pub mod version;
+pub mod widening;
 
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use arrow::json::ReaderBuilder;
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use lakegate::catalog::publish::Catalog;
 use lakegate::ingest::write::TableWriter;
 use lakegate::lake::DeltaLog;
@@ -40,6 +40,13 @@ async fn commit(log: &DeltaLog, columns: &[&str], rows: &str) -> (SchemaRef, i64
             "int" => DataType::Int32,
             "bigint" => DataType::Int64,
             "varchar" => DataType::Utf8,
+            "real" => DataType::Float32,
+            "double" => DataType::Float64,
+            "date" => DataType::Date32,
+            "timestamp" => DataType::Timestamp(TimeUnit::Microsecond, None),
+            "decimal(5,2)" => DataType::Decimal128(5, 2),
+            "decimal(9,4)" => DataType::Decimal128(9, 4),
+            "decimal(20,3)" => DataType::Decimal128(20, 3),
             other => panic!("{other} is not among the types"),
         };
         Field::new(name, kind, true)
