@@ -15,8 +15,8 @@ use crate::policy::model::TableName;
 use crate::policy::path::{is_at_or_inside, leaf_paths};
 use crate::store::Store;
 use crate::store::record::{
-    Bookmark, Change, Database, Format, PublishedVersion, State, TableRecord, TakenFile, TakenFiles, Unreleased,
-    Versioned,
+    Bookmark, Change, Database, Format, PublishedVersion, State, TableRecord, TakenFile, TakenFiles,
+    Unreleased, Versioned,
 };
 
 /// The catalog as a writer of tables sees it: what is published, and how to publish more.
@@ -254,12 +254,7 @@ impl Place {
     }
 
     /// The table with its next version, and the revision that is expected.
-    fn at(
-        self,
-        version: i64,
-        schema: SchemaRef,
-        bookmark: Option<Bookmark>,
-    ) -> (TableRecord, Option<i64>) {
+    fn at(self, version: i64, schema: SchemaRef, bookmark: Option<Bookmark>) -> (TableRecord, Option<i64>) {
         let version = Some(version);
         (TableRecord { version, schema, bookmark, updated_at: Utc::now(), ..self.record }, self.expected)
     }

@@ -155,7 +155,8 @@ pub async fn run(
         } else {
             let Job { mode, on_drift, .. } = job;
             let taking = taking.as_deref();
-            let loading = Loading { context, table, name: &name, mode, on_drift: *on_drift, taking, progress };
+            let loading =
+                Loading { context, table, name: &name, mode, on_drift: *on_drift, taking, progress };
             loading.run(snapshot.as_mut()).await
         };
         let rejected = if doubled { 0 } else { snapshot.rejected(table) };

@@ -163,7 +163,9 @@ async fn a_run_that_is_asked_to_stop_leaves_nothing_half() {
         .await;
     let url = PostgresServer::shared().await.database().await;
     let mut shop = PgConnection::connect(&url).await.unwrap();
-    shop.execute("CREATE TABLE items AS SELECT 1 AS generation, n FROM generate_series(1, 10) n").await.unwrap();
+    shop.execute("CREATE TABLE items AS SELECT 1 AS generation, n FROM generate_series(1, 10) n")
+        .await
+        .unwrap();
     let first = ingest(&gateway, &url).wait_with_output().await.unwrap();
     assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
     // From now on it takes minutes; the first rows come at once.

@@ -46,8 +46,7 @@ pub(super) fn retry(
 ) -> Option<Run> {
     let only_tables = match outcome {
         Ok(summary) => {
-            let failed =
-                summary.tables.iter().filter(|table| table.error.as_ref().is_some_and(is_passing));
+            let failed = summary.tables.iter().filter(|table| table.error.as_ref().is_some_and(is_passing));
             let failed: Vec<String> = failed.map(|table| table.table.to_string()).collect();
             if failed.is_empty() {
                 return None;

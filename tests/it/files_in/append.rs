@@ -198,10 +198,7 @@ async fn values_of_later_files_are_read_as_the_columns_that_are_there() {
     inbox.put("a/5.csv", "code,price\nY,2.125\n");
     let done = inbox.run(&append()).await;
     assert_eq!((done.rows, done.columns.widened), (1, vec!["price".to_owned()]), "{:?}", done.error);
-    assert_eq!(
-        inbox.rows("SELECT sum(price), count(*) FROM drop.a").await,
-        json!([["12.625", 5]])
-    );
+    assert_eq!(inbox.rows("SELECT sum(price), count(*) FROM drop.a").await, json!([["12.625", 5]]));
     // A text where numbers were is of no type that holds both.
     inbox.put("a/6.csv", "code,price\nY,cheap\n");
     assert!(inbox.refused().await.contains("`price`"));

@@ -50,7 +50,8 @@ impl Object {
     /// time of its last change, since the tag of a file there changes when it is copied back.
     pub fn tag(&self) -> String {
         let is_local = self.url.starts_with("file:");
-        let tag = self.meta.e_tag.as_deref().filter(|_| !is_local).map(|tag| tag.trim_matches('"').to_owned());
+        let tag =
+            self.meta.e_tag.as_deref().filter(|_| !is_local).map(|tag| tag.trim_matches('"').to_owned());
         let tag = tag.unwrap_or_else(|| self.meta.last_modified.to_rfc3339());
         format!("{} {tag}", self.meta.size)
     }
