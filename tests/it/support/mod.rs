@@ -6,5 +6,6 @@ pub mod house;
 pub mod mariadb;
 pub mod pg_client;
 pub mod postgres;
+pub mod program;
 pub mod s3;
 pub mod versions;
