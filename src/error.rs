@@ -66,19 +66,32 @@ impl ErrorKind {
 pub struct Error {
     kind: ErrorKind,
     detail: String,
+    is_lasting: bool,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
     /// A failure of `kind`, told to the person who asked as `detail`.
     pub fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), source: None }
+        Self { kind, detail: detail.into(), is_lasting: false, source: None }
     }
 
     /// The cause, for the log alone.
     pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// The same, of which trying again comes to the same until somebody has changed something. Its kind alone would not say so:
+    /// most conflicts are over when the other one is.
+    pub fn lasting(mut self) -> Self {
+        self.is_lasting = true;
+        self
+    }
+
+    /// Whether trying again is known to come to the same.
+    pub fn is_lasting(&self) -> bool {
+        self.is_lasting
     }
 
     /// A failure of ours: the detail names no internals, the cause is in the log.

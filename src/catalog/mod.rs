@@ -7,6 +7,7 @@ mod proposals;
 pub mod publish;
 pub mod register;
 pub mod version;
+pub mod widening;
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{FileFormat, Lake, TableFiles};
 use crate::policy::decision::ColumnShape;
 use crate::policy::model::TableName;
-pub use crate::store::record::{Bookmark, Description, Reference, TableRecord};
+pub use crate::store::record::{Bookmark, Description, Reference, TableRecord, TakenFile};
 use crate::store::record::{Format, State, Versioned};
 
 /// The table called `name`, with the revision that a change of it has to know.

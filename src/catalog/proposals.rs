@@ -1,9 +1,12 @@
 //! What is proposed for the columns of a table that has come in.
 
 use super::publish::Catalog;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::policy::proposal::Proposal;
 use crate::store::record::{Change, State};
+
+/// How often it is looked again at what is new, when somebody else proposes the same meanwhile.
+const ATTEMPTS: u32 = 5;
 
 impl Catalog {
     /// Keeps those of `proposals` that are new: not for a column that has the tag itself, nor one for which something was
@@ -12,8 +15,18 @@ impl Catalog {
         if proposals.is_empty() {
             return Ok(0);
         }
+        let mut attempt = 1;
+        loop {
+            match self.propose_once(&proposals).await {
+                Err(error) if error.kind() == ErrorKind::Conflict && attempt < ATTEMPTS => attempt += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn propose_once(&self, proposals: &[Proposal]) -> Result<usize> {
         let state = self.store().load().await?;
-        let new = proposals.into_iter().filter(|proposal| is_new(&state, proposal));
+        let new = proposals.iter().filter(|proposal| is_new(&state, proposal)).cloned();
         let changes = new.map(Change::CreateProposal).collect::<Vec<_>>();
         let count = changes.len();
         self.store().commit(self.actor(), changes).await?;

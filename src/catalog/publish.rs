@@ -1,6 +1,6 @@
 //! The one write that makes a version of a table visible.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,7 +15,8 @@ use crate::policy::model::TableName;
 use crate::policy::path::{is_at_or_inside, leaf_paths};
 use crate::store::Store;
 use crate::store::record::{
-    Bookmark, Change, Database, Format, PublishedVersion, State, TableRecord, Unreleased, Versioned,
+    Bookmark, Change, Database, Format, PublishedVersion, State, TableRecord, TakenFile, TakenFiles,
+    Unreleased, Versioned,
 };
 
 /// The catalog as a writer of tables sees it: what is published, and how to publish more.
@@ -84,7 +85,8 @@ impl Catalog {
             return Err(Error::conflict(format!(
                 "`{name}` is a registered folder of another system and is not overwritten: drop it first or choose \
                  another database"
-            )));
+            ))
+            .lasting());
         }
         Ok(Place { record: value, expected: Some(revision) })
     }
@@ -98,12 +100,28 @@ impl Catalog {
         schema: SchemaRef,
         bookmark: Option<Bookmark>,
     ) -> Result<i64> {
-        let Place { mut record, expected } = place;
-        record.version = Some(version);
-        record.schema = schema;
-        record.bookmark = bookmark;
-        record.updated_at = Utc::now();
+        let (record, expected) = place.at(version, schema, bookmark);
         self.publish(record, expected).await
+    }
+
+    /// As [`Catalog::publish_version`], of a table that takes files: `files` are noted with the version, `anew` in the place of
+    /// all that were.
+    pub async fn publish_files(
+        &self,
+        place: Place,
+        version: i64,
+        schema: SchemaRef,
+        anew: bool,
+        files: Vec<TakenFile>,
+    ) -> Result<i64> {
+        let (record, expected) = place.at(version, schema, Some(Bookmark::of_files()));
+        let taken = TakenFiles { table_id: record.id.clone(), anew, files };
+        self.publish_taking(record, expected, Some(&taken)).await
+    }
+
+    /// Which files of `urls` the table with the id `table_id` has taken, each with its tag then.
+    pub async fn taken_files(&self, table_id: &str, urls: &[String]) -> Result<HashMap<String, String>> {
+        self.store.taken_files(table_id, urls).await
     }
 
     /// Takes the table `name` out of the catalog, if it is still as in the revision `expected`. Its files stay.
@@ -147,6 +165,15 @@ impl Catalog {
     /// changed it meanwhile wins: this is then a conflict, and nothing changes. A missing database is created with
     /// its first table.
     pub async fn publish(&self, table: TableRecord, expected: Option<i64>) -> Result<i64> {
+        self.publish_taking(table, expected, None).await
+    }
+
+    async fn publish_taking(
+        &self,
+        table: TableRecord,
+        expected: Option<i64>,
+        taken: Option<&TakenFiles>,
+    ) -> Result<i64> {
         let name = table.name.clone();
         let state = self.store.load().await?;
         let mut changes = Vec::new();
@@ -165,7 +192,7 @@ impl Catalog {
                 changes.push(Change::CreateTable(table));
             }
         }
-        self.store.commit(&self.actor, changes).await.map_err(|error| match error.kind() {
+        self.store.commit_taking(&self.actor, changes, taken).await.map_err(|error| match error.kind() {
             ErrorKind::Conflict => Error::conflict(format!(
                 "the table `{name}` was changed by somebody else meanwhile: nothing was published; run it again"
             ))
@@ -224,6 +251,17 @@ impl Place {
     /// The table as it is published; none of a new one.
     pub fn published(&self) -> Option<&TableRecord> {
         self.expected.map(|_| &self.record)
+    }
+
+    /// The revision that this was read from; none of a new table.
+    pub fn revision(&self) -> Option<i64> {
+        self.expected
+    }
+
+    /// The table with its next version, and the revision that is expected.
+    fn at(self, version: i64, schema: SchemaRef, bookmark: Option<Bookmark>) -> (TableRecord, Option<i64>) {
+        let version = Some(version);
+        (TableRecord { version, schema, bookmark, updated_at: Utc::now(), ..self.record }, self.expected)
     }
 
     /// The URL of the table's folder.

@@ -7,6 +7,7 @@ mod runs;
 mod sources;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Subcommand;
@@ -14,6 +15,7 @@ use clap::Subcommand;
 use self::files::FileArgs;
 use crate::app::audit_into;
 use crate::catalog::publish::Catalog;
+use crate::cli::stop::asked_to_stop;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::drift::{Drift, OnDrift};
@@ -118,17 +120,34 @@ impl HowArgs {
     }
 }
 
-/// Runs the subcommand; fails when any table failed, after all others are in.
-pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
-    let args = match args.command {
-        IngestCommand::Run(args) => args,
-        IngestCommand::Sources(command) => return sources::run(command, config).await,
-        IngestCommand::Jobs(command) => return jobs::run(command, config).await,
-        IngestCommand::Runs(command) => return runs::run(command, config).await,
-        IngestCommand::List(args) => return list::run(args, config).await,
+/// Runs the subcommand.
+pub async fn run(args: Args, config: Option<PathBuf>) -> Result<ExitCode> {
+    let done = match args.command {
+        IngestCommand::Run(args) => return stoppable(args, config).await,
+        IngestCommand::Sources(command) => sources::run(command, config).await,
+        IngestCommand::Jobs(command) => jobs::run(command, config).await,
+        IngestCommand::Runs(command) => runs::run(command, config).await,
+        IngestCommand::List(args) => list::run(args, config).await,
     };
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+/// Brings tables in, until somebody asks to stop: what is published then stays, and of the rest nothing is visible.
+async fn stoppable(args: RunArgs, config: Option<PathBuf>) -> Result<ExitCode> {
     let config = Config::load(config.as_deref())?;
     let context = context(&config).await?;
+    tokio::select! {
+        done = bring_in(args, &config, &context) => done.map(|()| ExitCode::SUCCESS),
+        asked = asked_to_stop() => {
+            context.audit.flush().await;
+            eprintln!("stopped: tables that were in are published, the others are as they were before");
+            Ok(asked.exit_code())
+        }
+    }
+}
+
+/// Fails when any table failed, after all others are in.
+async fn bring_in(args: RunArgs, config: &Config, context: &Context) -> Result<()> {
     let options = ReadOptions {
         unrepresentable: args.how.unrepresentable,
         readers: config.limits.ingest_readers,
@@ -146,7 +165,7 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
         ..Job::default()
     };
     let progress: Arc<dyn Progress> = if args.json { Arc::new(Silent) } else { Arc::new(Bars::new()) };
-    let summary = ingest::run(&context, source.as_mut(), &job, &progress).await?;
+    let summary = ingest::run(context, source.as_mut(), &job, &progress).await?;
     context.audit.flush().await;
     if args.json {
         println!("{}", serde_json::to_string(&summary).map_err(Error::internal)?);

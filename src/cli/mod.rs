@@ -2,7 +2,7 @@
 //!
 //! A subcommand is a file with its `Args` and `run(args, config_path)`, a variant here and an arm in [`run`]. Data
 //! goes to stdout and words to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage (and a
-//! policy plan with a difference).
+//! policy plan with a difference), 130 and 143 for an ingestion that was stopped by a signal.
 
 pub mod access;
 pub mod demo;
@@ -14,6 +14,7 @@ pub mod proposals;
 pub mod serve;
 pub mod shell;
 pub mod sql;
+mod stop;
 pub mod table;
 pub mod token;
 mod upkeep;
@@ -78,10 +79,10 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
     let done = match cli.command {
         Command::Access(args) => access::run(args, cli.config).await,
         Command::Demo(args) => demo::run(args, cli.config).await,
-        Command::Ingest(args) => ingest::run(args, cli.config).await,
+        Command::Ingest(args) => return ingest::run(args, cli.config).await,
         Command::Init(args) => init::run(args, cli.config).await,
         Command::Migrate(args) => migrate::run(args, cli.config).await,
-        // The one whose outcome is more than done or failed.
+        // Its outcome is more than done or failed.
         Command::Policy(args) => return policy::run(args, cli.config).await,
         Command::Proposals(args) => proposals::run(args, cli.config).await,
         Command::Serve(args) => serve::run(args, cli.config).await,

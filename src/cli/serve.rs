@@ -10,6 +10,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
+use super::stop::asked_to_stop;
 use crate::app::App;
 use crate::config::Config;
 use crate::error::Result;
@@ -83,16 +84,4 @@ fn opened(listener: Listener, what: &str) -> Listener {
 /// Whoever started the gateway may have stopped listening to it.
 fn say(words: fmt::Arguments<'_>) {
     let _ = writeln!(io::stdout(), "{words}");
-}
-
-async fn asked_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
 }

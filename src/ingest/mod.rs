@@ -10,13 +10,14 @@ pub mod jobs;
 mod merge;
 pub mod mode;
 pub mod personal;
+pub mod personal_columns;
 pub mod progress;
 mod propose;
 pub mod rows;
-pub mod sample;
 pub mod source;
 mod spill;
 mod table;
+mod taking;
 mod transfer;
 pub mod upkeep;
 pub mod write;
@@ -42,8 +43,10 @@ use mode::Mode;
 use progress::Progress;
 use propose::propose;
 use source::discovery::DiscoveredTable;
+use source::known::Known;
 use source::{Source, pattern};
 use table::{Loaded, Loading};
+use taking::Taking;
 
 /// Where tables are brought to.
 #[derive(Clone)]
@@ -106,6 +109,9 @@ pub struct TableSummary {
 pub struct Failure {
     pub code: &'static str,
     pub detail: String,
+    /// Whether trying again is known to come to the same.
+    #[serde(skip)]
+    pub is_lasting: bool,
 }
 
 impl Summary {
@@ -125,10 +131,9 @@ pub async fn run(
 ) -> Result<Summary> {
     // Known before the first row is read, and not after the last one is written.
     check_database(&job.into)?;
-    if !source.has_bookmarks() && job.mode != Mode::Snapshot {
-        return Err(Error::invalid_request(
-            "files have no bookmark to go on from: bring them in whole, with `--mode snapshot`",
-        ));
+    let taking = Taking::of(context, source, job)?.map(Arc::new);
+    if let Some(taking) = &taking {
+        source.leave_out(Arc::clone(taking) as Arc<dyn Known>);
     }
     let mut snapshot = source.snapshot(&job.tables).await?;
     let found = pattern::without(snapshot.tables().to_vec(), &job.exclude, |table| {
@@ -141,16 +146,19 @@ pub async fn run(
         if !job.only.is_empty() && !job.only.contains(&name) {
             continue;
         }
-        progress.started(&name, table.estimate);
+        progress.started(&name);
         let started = Instant::now();
         let doubled = summary.tables.iter().any(|done| done.table == name);
         let outcome = if doubled {
             Err(Error::conflict(format!(
                 "two tables of the source would become `{name}`: choose one of them"
-            )))
+            ))
+            .lasting())
         } else {
             let Job { mode, on_drift, .. } = job;
-            let loading = Loading { context, table, name: &name, mode, on_drift: *on_drift, progress };
+            let taking = taking.as_deref();
+            let loading =
+                Loading { context, table, name: &name, mode, on_drift: *on_drift, taking, progress };
             loading.run(snapshot.as_mut()).await
         };
         let rejected = if doubled { 0 } else { snapshot.rejected(table) };
@@ -191,7 +199,8 @@ fn summarize(table: TableName, outcome: Result<Loaded>, rejected: u64, started: 
         Ok(loaded) => (Some(loaded), None),
         Err(error) => {
             tracing::warn!(%table, error = &error as &dyn std::error::Error, "a table was not brought in");
-            (None, Some(Failure { code: error.kind().code(), detail: error.detail().to_owned() }))
+            let (code, detail) = (error.kind().code(), error.detail().to_owned());
+            (None, Some(Failure { code, detail, is_lasting: error.is_lasting() }))
         }
     };
     let totals = loaded.as_ref().map(|loaded| loaded.totals).unwrap_or_default();

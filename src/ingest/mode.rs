@@ -17,7 +17,7 @@ pub enum Mode {
     /// All of it, as a new version.
     #[default]
     Snapshot,
-    /// The rows behind the bookmark. Those that are there stay as they are.
+    /// The rows behind the bookmark, or of files those that are new. Those that are there stay as they are.
     Append(Growth),
     /// The rows behind the bookmark, each in the place of the one with its key.
     Merge(Growth, Deletes),
@@ -63,7 +63,7 @@ pub enum ModeName {
     /// All rows, as a new version.
     #[default]
     Snapshot,
-    /// The rows behind the bookmark.
+    /// The rows behind the bookmark; of files, those that are new.
     Append,
     /// The rows behind the bookmark, each in the place of the one with its key.
     Merge,

@@ -7,7 +7,7 @@ use arrow_schema::SchemaRef;
 
 use super::Context;
 use super::personal::Finding;
-use super::sample::personal_columns;
+use super::personal_columns::personal_columns;
 use super::source::{Snapshot, SourceTable};
 use crate::policy::model::TableName;
 use crate::policy::proposal::Proposal;

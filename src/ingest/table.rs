@@ -12,6 +12,7 @@ use super::merge::{Keys, Merge, Merged};
 use super::mode::{Deletes, Mode};
 use super::progress::{Progress, Silent};
 use super::source::{Marked, Selection, Since, Snapshot, SourceTable};
+use super::taking::Taking;
 use super::transfer::{Transferred, transfer};
 use super::write::{TableWriter, Totals};
 use super::{Context, about};
@@ -37,6 +38,8 @@ pub(super) struct Loading<'a> {
     pub name: &'a TableName,
     pub mode: &'a Mode,
     pub on_drift: OnDrift,
+    /// Of a table that takes files.
+    pub taking: Option<&'a Taking>,
     pub progress: &'a Arc<dyn Progress>,
 }
 
@@ -54,8 +57,14 @@ impl Loading<'_> {
         if let Some(problem) = &self.table.problem {
             return Err(Error::invalid_request(problem.clone()));
         }
-        let key = self.mode.key_of(self.table)?;
+        let key = match self.taking {
+            Some(_) => Vec::new(),
+            None => self.mode.key_of(self.table)?,
+        };
         let place = self.context.catalog.place(&self.context.lake, self.name).await?;
+        if let Some(taking) = self.taking {
+            taking.refuse_other(self.name, &place)?;
+        }
         let log = self.context.lake.delta_log(place.location())?;
         let described = log.canonical(&self.table.schema).map_err(|error| about(self.name, error))?;
         let before = place.published().cloned();
@@ -63,12 +72,20 @@ impl Loading<'_> {
             Some(record) => evolve(self.on_drift, self.name, &record.schema, &described)?,
             None => Evolved::first(described),
         };
+        if let Some(loaded) = self.nothing_new(snapshot, before.as_ref()) {
+            return Ok(loaded);
+        }
         let bookmark = self.bookmark(snapshot, before.as_ref()).await?;
         let target = Target { loading: self, log: &log, schema: &schema, drift: &drift, key: &key };
         let known = before.as_ref().filter(|_| !anew);
-        let since = known.map(|record| self.since(record)).transpose()?.flatten();
-        let next = match known.zip(since) {
-            Some((record, since)) => target.grown(snapshot, record, since).await?,
+        let new = known.map(|record| self.new_rows(record)).transpose()?.flatten();
+        let is_grown = new.is_some();
+        // How many of a table's rows are new in a database is not known; files were left out before they were counted.
+        if let Some(rows) = self.table.estimate.filter(|_| !is_grown || self.taking.is_some()) {
+            self.progress.expects(self.name, rows);
+        }
+        let next = match known.zip(new) {
+            Some((record, new)) => target.grown(snapshot, record, new).await?,
             None => target.whole(snapshot).await?,
         };
         let version = match target.commit(&next).await {
@@ -81,9 +98,29 @@ impl Loading<'_> {
                 return Err(error);
             }
         };
-        self.context.catalog.publish_version(place, version, schema, bookmark).await?;
+        let catalog = &self.context.catalog;
+        match self.taking {
+            Some(_) => {
+                let files = snapshot.files(self.table).to_vec();
+                catalog.publish_files(place, version, schema, !is_grown, files).await?
+            }
+            None => catalog.publish_version(place, version, schema, bookmark).await?,
+        };
         let before = before.map(|record| record.schema);
         Ok(Loaded { version, drift, before, totals: next.totals, nulled: next.nulled })
+    }
+
+    /// What a table that takes files has come to when there is no new one: it stays at its version.
+    fn nothing_new(&self, snapshot: &dyn Snapshot, before: Option<&TableRecord>) -> Option<Loaded> {
+        let before = before.filter(|record| record.bookmark.as_ref().is_some_and(Bookmark::is_of_files));
+        let record = before.filter(|_| self.taking.is_some() && snapshot.files(self.table).is_empty())?;
+        Some(Loaded {
+            version: record.version?,
+            drift: Drift::default(),
+            before: Some(Arc::clone(&record.schema)),
+            totals: Totals::default(),
+            nulled: 0,
+        })
     }
 
     /// How far the source goes in this snapshot; as far as before when it has no row that says.
@@ -92,7 +129,7 @@ impl Loading<'_> {
         snapshot: &mut dyn Snapshot,
         before: Option<&TableRecord>,
     ) -> Result<Option<Bookmark>> {
-        let Some(growth) = self.mode.growth() else { return Ok(None) };
+        let Some(growth) = self.mode.growth().filter(|_| self.taking.is_none()) else { return Ok(None) };
         let columns = growth.bookmark.clone();
         match snapshot.reached(self.table, &columns).await? {
             Some(values) => Ok(Some(Bookmark { columns, values })),
@@ -103,29 +140,39 @@ impl Loading<'_> {
     }
 
     /// What is to be read of a table that is published; none when that is all of it.
-    fn since(&self, record: &TableRecord) -> Result<Option<Since>> {
+    fn new_rows(&self, record: &TableRecord) -> Result<Option<Selection>> {
         let Some(growth) = self.mode.growth() else { return Ok(None) };
         // It was brought in whole, as it is now once more.
         let Some(bookmark) = &record.bookmark else { return Ok(None) };
-        if bookmark.columns != growth.bookmark {
+        if bookmark.is_of_files() != self.taking.is_some() || bookmark.columns != growth.bookmark {
+            let goes_on = |columns: &[String]| match columns {
+                [] => "by its files".to_owned(),
+                columns => format!("by the bookmark `{}`", columns.join(", ")),
+            };
             return Err(Error::conflict(format!(
-                "`{}` has the bookmark `{}` and not `{}`: run it once with `--mode snapshot`",
+                "`{}` grows {} and not {}: run it once with `--mode snapshot`",
                 self.name,
-                bookmark.columns.join(", "),
-                growth.bookmark.join(", ")
-            )));
+                goes_on(&bookmark.columns),
+                goes_on(&growth.bookmark)
+            ))
+            .lasting());
+        }
+        if self.taking.is_some() {
+            // Those that are there were left out when they were listed.
+            return Ok(Some(Selection::default()));
         }
         if bookmark.values.is_empty() {
             // It had no rows; what is there now is all of it.
             return Ok(None);
         }
-        Ok(Some(Since {
+        let since = Since {
             columns: bookmark.columns.clone(),
             values: bookmark.values.clone(),
             // Rows of the same value may have become visible since; a key tells which are there already.
             inclusive: matches!(self.mode, Mode::Merge(..)) || growth.overlap.is_some(),
             overlap: growth.overlap,
-        }))
+        };
+        Ok(Some(Selection { since: Some(since), ..Selection::default() }))
     }
 }
 
@@ -152,9 +199,10 @@ impl Target<'_> {
     }
 
     /// What is new since then, put to what is there.
-    async fn grown(&self, snapshot: &mut dyn Snapshot, before: &TableRecord, since: Since) -> Result<Next> {
+    async fn grown(&self, snapshot: &mut dyn Snapshot, before: &TableRecord, new: Selection) -> Result<Next> {
         let there = self.log.open(before.version).await?.files()?;
-        let selection = Selection { since: Some(since.clone()), marked: self.alive(), columns: Vec::new() };
+        let since = new.since.clone();
+        let selection = Selection { marked: self.alive(), ..new };
         let new = self.read(snapshot, &selection, self.schema, self.loading.progress).await?;
         let mut staged = new.files.clone();
         let outcome = match self.widened(there, &mut staged).await {
@@ -197,7 +245,7 @@ impl Target<'_> {
         snapshot: &mut dyn Snapshot,
         there: &[Add],
         new: &Transferred,
-        since: Since,
+        since: Option<Since>,
         staged: &mut Vec<Add>,
     ) -> Result<Merged> {
         let merge = self.merge();
@@ -212,7 +260,7 @@ impl Target<'_> {
         let marked = match deletes {
             Deletes::Marked(column) => {
                 let marked = Some(Marked { column: column.clone(), deleted: true });
-                self.keys(snapshot, Some(since), marked).await?
+                self.keys(snapshot, since, marked).await?
             }
             _ => Vec::new(),
         };

@@ -11,6 +11,7 @@ use std::time::Duration;
 use arrow_schema::{DataType, Field, FieldRef, Schema};
 
 use crate::catalog::version::{At, no_such_version, published};
+use crate::catalog::widening::holds_all;
 use crate::error::Result;
 use crate::policy::decision::Decision;
 use crate::store::Store;
@@ -56,7 +57,7 @@ pub fn shared(then: &Schema, now: &Schema) -> Vec<FieldRef> {
     let known = |field: &FieldRef| {
         let before = then.field_with_name(field.name()).ok()?;
         let fits = is_same(before.data_type(), field.data_type())
-            || is_widened(before.data_type(), field.data_type());
+            || holds_all(before.data_type(), field.data_type());
         let is_nullable = before.is_nullable() || field.is_nullable();
         fits.then(|| Arc::new(Field::clone(field).with_nullable(is_nullable)))
     };
@@ -83,22 +84,6 @@ fn is_same(then: &DataType, now: &DataType) -> bool {
         | (DataType::LargeList(then), DataType::LargeList(now)) => is_same(then.data_type(), now.data_type()),
         (DataType::Map(then, _), DataType::Map(now, _)) => is_same(then.data_type(), now.data_type()),
         (then, now) => then == now,
-    }
-}
-
-/// Whether every value of `then` is one of `now`.
-fn is_widened(then: &DataType, now: &DataType) -> bool {
-    use DataType::{Decimal128, Float32, Float64, Int8, Int16, Int32, Int64};
-    match (then, now) {
-        (Int8, Int16 | Int32 | Int64 | Float32 | Float64)
-        | (Int16, Int32 | Int64 | Float32 | Float64)
-        | (Int32, Int64 | Float64)
-        | (Float32, Float64) => true,
-        (Decimal128(digits, scale), Decimal128(more, further)) => {
-            further >= scale
-                && i16::from(*more) - i16::from(*further) >= i16::from(*digits) - i16::from(*scale)
-        }
-        _ => false,
     }
 }
 

@@ -4,6 +4,7 @@
 //! Names are looked up in the guarded table alone. What the reader brings (name, roles, attributes) becomes a literal
 //! in the syntax tree and is never text that is parsed.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::arrow::datatypes::DataType;
@@ -71,6 +72,21 @@ pub fn bound(text: &str, reader: &Reader<'_>) -> Result<String, String> {
     substitute(&mut syntax.expr, reader)?;
     // As SQL two values could look alike: a quote that is in one, and one that is escaped.
     Ok(format!("{:?}", syntax.expr))
+}
+
+/// Every name in the expression `text`: those of its columns, and perhaps others. None in one that does not read.
+pub fn names(text: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let Ok(syntax) = parse(text) else { return names };
+    let _: ControlFlow<()> = visit_expressions(&syntax.expr, |part| {
+        match part {
+            Syntax::Identifier(name) => names.extend([name.value.clone()]),
+            Syntax::CompoundIdentifier(parts) => names.extend(parts.iter().map(|name| name.value.clone())),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    });
+    names
 }
 
 /// Checks what can be checked of a rule's expression without a table.

@@ -3,16 +3,19 @@
 //! It is the decisions on the tables that were read, with the reader's own values in their expressions, spelt out. Who
 //! keeps one compares it with that of the same statement now; nobody reads it, and it is never shown.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use arrow_schema::{FieldRef, Schema};
 use chrono::Utc;
 
-use super::authorize::Decided;
+use super::authorize::{Decided, pruned};
 use super::expression::{self, Reader};
 use super::parse::{Explain, Text};
 use super::{Request, refuse_too_long};
 use crate::app::{App, Governance};
+use crate::catalog::version::At;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::decision::{Cell, ColumnDecision, Decision, Rows};
 use crate::policy::model::is_listing;
@@ -91,7 +94,8 @@ impl Standing {
         self.0.starts_with(OF_ALL)
     }
 
-    /// Of a query. What a version of a table is does not change, and what may be seen of it is what may be seen now.
+    /// Of a query. What a version of a table is does not change, and what may be seen of it is what may be seen now: of columns
+    /// that are still of the same type, or of a wider one.
     pub(super) fn of(decided: &Decided, administers: bool) -> Self {
         let authorized = decided.as_of_now();
         let (identity, governance) = (authorized.identity(), authorized.governance());
@@ -104,6 +108,9 @@ impl Standing {
         for table in authorized.tables() {
             spell(&mut text, &table.record.id);
             spell(&mut text, &table.at.to_string());
+            if table.at != At::Now {
+                spell_types(&mut text, &table.record.schema, &table.decision);
+            }
         }
         let reader = Reader { identity, index: &governance.index };
         for (name, decision) in authorized.decisions() {
@@ -117,6 +124,18 @@ impl Standing {
         }
         Self(text)
     }
+}
+
+/// The types of the columns that the reader sees, and of those that decide what they see. Of no others: nobody learns that a
+/// hidden column is another one now.
+fn spell_types(text: &mut String, schema: &Schema, decision: &Decision) {
+    let spell_all = |text: &mut String, fields: &[FieldRef]| {
+        fields.iter().for_each(|field| spell(text, &format!("{} {}", field.name(), field.data_type())));
+    };
+    spell_all(text, &pruned(schema.fields(), &decision.readable()));
+    let named = expressions(decision).into_iter().flat_map(expression::names).collect::<BTreeSet<_>>();
+    let deciding = schema.fields().iter().filter(|field| named.contains(field.name())).cloned();
+    spell_all(text, &deciding.collect::<Vec<_>>());
 }
 
 /// Every expression of the policy in `decision`.

@@ -21,6 +21,7 @@ mod roles;
 pub mod runs;
 mod secrets;
 mod tables;
+mod taken;
 mod version;
 mod versions;
 mod watch;
@@ -40,7 +41,7 @@ use crate::audit::event::AuditEvent;
 use crate::error::{Error, Result};
 use connect::Dialect;
 use failure::store_failed;
-use record::{Change, Description, IngestJob, SourceRecord, State, Tagging, Unreleased, View};
+use record::{Change, Description, IngestJob, SourceRecord, State, Tagging, TakenFiles, Unreleased, View};
 
 use crate::policy::model::Filter;
 use crate::policy::proposal::Proposal;
@@ -81,6 +82,27 @@ impl Store {
         expected_version: Option<i64>,
         changes: Vec<Change>,
     ) -> Result<i64> {
+        self.commit_all(actor, expected_version, changes, None).await
+    }
+
+    /// As [`Store::commit`], and the files that the published version has taken are noted in the same transaction; refused as
+    /// a conflict when one of them was taken meanwhile.
+    pub async fn commit_taking(
+        &self,
+        actor: &str,
+        changes: Vec<Change>,
+        taken: Option<&TakenFiles>,
+    ) -> Result<i64> {
+        self.commit_all(actor, None, changes, taken).await
+    }
+
+    async fn commit_all(
+        &self,
+        actor: &str,
+        expected_version: Option<i64>,
+        changes: Vec<Change>,
+        taken: Option<&TakenFiles>,
+    ) -> Result<i64> {
         let mut transaction = self.begin_write().await?;
         let version = version::lock(&mut transaction, self.dialect).await?;
         if expected_version.is_some_and(|expected| expected != version) {
@@ -94,6 +116,9 @@ impl Store {
         for change in &changes {
             let applied = apply(&mut transaction, change).await?;
             audit::insert(&mut transaction, &applied.event(actor)).await?;
+        }
+        if let Some(taken) = taken {
+            taken::take(&mut transaction, taken).await?;
         }
         changes::keep(&mut transaction, version + 1, &changes).await?;
         version::set(&mut transaction, version + 1).await?;

@@ -92,13 +92,31 @@ pub struct PublishedVersion {
     pub partition_columns: Vec<String>,
 }
 
-/// How far a source has been read: what is behind it is new.
+/// How far a source has been read: what is behind it is new. Of files it says only that they are noted one by one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bookmark {
-    /// Columns of the source.
+    /// Columns of the source; none of files.
     pub columns: Vec<String>,
     /// One value for each of them, as the source writes it; none when it had no rows.
     pub values: Vec<String>,
+}
+
+/// A file of a source whose rows are in a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakenFile {
+    /// What it is known by.
+    pub url: String,
+    /// What tells its content from another one under the same URL.
+    pub tag: String,
+}
+
+/// The files that a version of a table takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakenFiles {
+    pub table_id: String,
+    /// Whether the table has the rows of these and of no others.
+    pub anew: bool,
+    pub files: Vec<TakenFile>,
 }
 
 /// What the source of a table says of it beside its rows.
@@ -260,6 +278,18 @@ impl<T> Versioned<T> {
     /// The same, to be shared by copies of the state.
     pub fn shared(self) -> Versioned<Arc<T>> {
         Versioned { revision: self.revision, value: Arc::new(self.value) }
+    }
+}
+
+impl Bookmark {
+    /// Of a table that takes files.
+    pub fn of_files() -> Self {
+        Self { columns: Vec::new(), values: Vec::new() }
+    }
+
+    /// Whether it is of a table that takes files.
+    pub fn is_of_files(&self) -> bool {
+        self.columns.is_empty()
     }
 }
 

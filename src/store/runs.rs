@@ -133,6 +133,35 @@ impl Store {
         queue(&mut connection, run).await
     }
 
+    /// Queues `run`, which a schedule asks for, in the place of attempts of its job that wait: it does all that they would do. False
+    /// while another run of the job is due or going on.
+    pub async fn queue_scheduled(&self, run: &Run) -> Result<bool> {
+        let mut transaction = self.begin_write().await?;
+        let open: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM ingest_runs WHERE job = $1 \
+             AND (state = 'running' OR (state = 'queued' AND cause <> 'retry'))",
+        )
+        .bind(run.job.as_str())
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(store_failed)?;
+        if open > 0 {
+            return Ok(false);
+        }
+        sqlx::query(
+            "UPDATE ingest_runs SET state = 'cancelled', finished_at = $2, error = 'the next run of the schedule took its place' \
+             WHERE job = $1 AND state = 'queued' AND cause = 'retry'",
+        )
+        .bind(run.job.as_str())
+        .bind(Utc::now().timestamp_micros())
+        .execute(&mut *transaction)
+        .await
+        .map_err(store_failed)?;
+        let is_queued = queue(&mut transaction, run).await?;
+        transaction.commit().await.map_err(store_failed)?;
+        Ok(is_queued)
+    }
+
     /// Takes a run that is due at `now` and whose job does not run anywhere, for `node` until `lease_until`: `id`, or
     /// whichever has waited longest.
     pub async fn claim_run(
@@ -311,19 +340,6 @@ impl Store {
         .await
         .map_err(store_failed)?;
         micros.map(time).transpose()
-    }
-
-    /// Whether a run of `job` waits or is going on.
-    pub async fn is_busy(&self, job: &str) -> Result<bool> {
-        let mut connection = self.pool.acquire().await.map_err(store_failed)?;
-        let open: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM ingest_runs WHERE job = $1 AND state IN ('queued', 'running')",
-        )
-        .bind(job)
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(store_failed)?;
-        Ok(open > 0)
     }
 
     /// Forgets the runs of `job` that are over, but for the newest `keep`.

@@ -13,7 +13,7 @@ use sqlx::{Any, AnyConnection, Row};
 
 use super::failure::{store_failed, unreadable};
 use super::record::{TableRecord, Versioned};
-use super::{Applied, check_revision, databases, exists_already, versions};
+use super::{Applied, check_revision, databases, exists_already, taken, versions};
 use crate::error::{Error, Result};
 use crate::policy::model::TableName;
 
@@ -53,6 +53,10 @@ pub(super) async fn update(
     check_revision(&value.name.to_string(), before.revision, expected)?;
     write(UPDATE, value)?.execute(&mut *connection).await.map_err(store_failed)?;
     versions::publish(connection, Some(&before.value), value).await?;
+    if before.value.bookmark.is_some() && value.bookmark.is_none() {
+        // It has all rows of its source, and nothing goes on from there.
+        taken::forget(connection, &value.id).await?;
+    }
     Ok(Applied::new("update_table", describe(&before.value), describe(value)).on_table(&value.name))
 }
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Executor, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection, SqliteConnection};
 use tokio::process::{Child, Command};
 
 use crate::support::gateway::Gateway;
+use crate::support::postgres::PostgresServer;
 
 const ROWS: i64 = 60_000;
 
@@ -151,4 +152,36 @@ async fn seen_rows(gateway: &Gateway) -> serde_json::Value {
     let answer = gateway.sql("ana", sql).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()["rows"][0].clone()
+}
+
+/// A run that somebody stops ends at once, says so, and leaves what was there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_asked_to_stop_leaves_nothing_half() {
+    let gateway = Gateway::start()
+        .await
+        .with_policy("grants: [{ to: public, on: \"shop.*\", permissions: [select] }]")
+        .await;
+    let url = PostgresServer::shared().await.database().await;
+    let mut shop = PgConnection::connect(&url).await.unwrap();
+    shop.execute("CREATE TABLE items AS SELECT 1 AS generation, n FROM generate_series(1, 10) n")
+        .await
+        .unwrap();
+    let first = ingest(&gateway, &url).wait_with_output().await.unwrap();
+    assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
+    // From now on it takes minutes; the first rows come at once.
+    let slow = "ALTER TABLE items RENAME TO data; CREATE VIEW items AS SELECT 2 AS generation, n, \
+         pg_sleep(0.001 * n)::text AS slept FROM generate_series(1, 1000) n";
+    sqlx::raw_sql(slow).execute(&mut shop).await.unwrap();
+    for (signal, code) in [("TERM", 143), ("INT", 130)] {
+        let mut run = ingest_as(&gateway, &url, &["--exclude", "data"]);
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        assert!(run.try_wait().unwrap().is_none(), "it ended before it was stopped");
+        let id = run.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &id]).status().await.unwrap().success());
+        let ended = tokio::time::timeout(Duration::from_secs(10), run.wait_with_output()).await;
+        let ended = ended.expect("it stops at once").unwrap();
+        assert_eq!(ended.status.code(), Some(code), "{ended:?}");
+        assert!(String::from_utf8_lossy(&ended.stderr).contains("stopped:"), "{ended:?}");
+        assert_eq!(seen(&gateway).await, json!([1, 1, 10]));
+    }
 }

@@ -220,7 +220,7 @@ async fn what_does_not_go_together_is_refused_and_changes_nothing() {
         house
             .refused("item", &other)
             .await
-            .starts_with("`shop.item` has the bookmark `changed` and not `id`")
+            .starts_with("`shop.item` grows by the bookmark `changed` and not by the bookmark `id`")
     );
     assert_eq!(items(&house).await, json!([[1, "a", 1]]));
 }

@@ -478,3 +478,54 @@ async fn a_run_that_was_to_stop_stays_stopped_and_one_is_found_among_many() {
     let refused = json!({ "name": "x", "source": "shop", "tables": ["*"], "into": "shop", "retries": 1000 });
     assert_eq!(gateway.post("admin", "/v1/ingest/jobs", &refused).await.code(), "invalid_request");
 }
+
+/// An attempt that waits is for the tables that failed, and its job goes on with all of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_waits_does_not_hold_the_schedule_back() {
+    for store in [None, Some(PostgresServer::shared().await.database().await)] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("later.db");
+        let url = format!("sqlite://{}", file.display());
+        let gateway = Gateway::start_with(|config| {
+            if let Some(store) = store {
+                config.store.url = store;
+            }
+        });
+        let gateway = gateway.await.with_policy(POLICY).await;
+        let often = json!({ "retries": 20, "retry_after": "1h", "schedule": "* * * * * *" });
+        with_job(&gateway, &url, often).await;
+        let _working = Working::on(&gateway);
+        let all = async || gateway.get("admin", "/v1/ingest/runs?job=items").await.json()["items"].clone();
+        let started = Instant::now();
+        let is_replaced = |run: &Value| {
+            run["cause"] == "retry" && run["error"] == "the next run of the schedule took its place"
+        };
+        while !all().await.as_array().unwrap().iter().any(is_replaced) {
+            assert!(started.elapsed() < Duration::from_secs(20), "{}", all().await);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        std::fs::File::create(&file).unwrap();
+        source(&url, &[ITEM, "INSERT INTO item VALUES (1, 'a')"]).await;
+        while count(&gateway).await != json!([1, 1]) {
+            assert!(started.elapsed() < Duration::from_secs(30), "the schedule waits for the attempt");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_that_lasts_is_not_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = sqlite(folder.path()).await;
+    source(&url, &[ITEM, "INSERT INTO item VALUES (1, 'a')"]).await;
+    let gateway = Gateway::start().await.with_csv("shop.item", "id\n1\n").await.with_policy(POLICY).await;
+    with_job(&gateway, &url, json!({ "retries": 3 })).await;
+    let _working = Working::on(&gateway);
+    let failed = over(&gateway, &run(&gateway).await).await;
+    assert_eq!(
+        (&failed["state"], &failed["outcome"]["tables"][0]["error"]["code"]),
+        (&json!("failed"), &json!("conflict"))
+    );
+    let all = gateway.get("admin", "/v1/ingest/runs?job=items").await.json();
+    assert_eq!(all["items"].as_array().unwrap().len(), 1, "{all}");
+}

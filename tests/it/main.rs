@@ -34,6 +34,7 @@ mod identity;
 mod impact;
 mod ingest;
 mod jobs;
+mod killed;
 mod lake;
 mod leakproof;
 mod leaks;

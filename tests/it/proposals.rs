@@ -3,6 +3,9 @@
 
 use std::process::{Command, Output};
 
+use lakegate::catalog::publish::Catalog;
+use lakegate::policy::proposal::Proposal;
+use lakegate::policy::tag::TaggedObject;
 use serde_json::{Value, json};
 
 use crate::sources::sqlite;
@@ -152,4 +155,31 @@ async fn whoever_does_not_administer_learns_nothing() {
         }
     }
     assert_eq!(proposed(&gateway).await.len(), 2);
+}
+
+/// Runs that end at once propose the same: each proposal is kept once, and no run loses those that are its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn proposals_of_runs_that_end_at_once_are_all_kept() {
+    let gateway = Gateway::start().await;
+    let proposal = |column: String| Proposal {
+        object: TaggedObject::Column("s.people".parse().unwrap(), column),
+        key: "sensitivity".to_owned(),
+        value: "pii".to_owned(),
+        kind: "email".to_owned(),
+        evidence: "its name says so".to_owned(),
+        is_rejected: false,
+    };
+    for round in 0..5 {
+        let runs = (0..8).map(|run| {
+            let same = proposal(format!("same{round}"));
+            let own = proposal(format!("own{round}_{run}"));
+            let catalog = Catalog::new(gateway.app.store.clone(), "test");
+            tokio::spawn(async move { catalog.propose(vec![same, own]).await })
+        });
+        let mut kept = 0;
+        for run in runs.collect::<Vec<_>>() {
+            kept += run.await.unwrap().unwrap();
+        }
+        assert_eq!(kept, 9);
+    }
 }

@@ -10,7 +10,9 @@ use lakegate::audit::event::{AskedAs, AuditEvent, Verdict};
 use lakegate::error::{Error, ErrorKind};
 use lakegate::policy::model::{Columns, Grant, Permission, Role, TableName, Target};
 use lakegate::policy::principal::Principal;
-use lakegate::store::record::{Bookmark, Change, Database, Format, State, TableRecord};
+use lakegate::store::record::{
+    Bookmark, Change, Database, Format, State, TableRecord, TakenFile, TakenFiles,
+};
 use lakegate::store::{AuditFilter, Store};
 use uuid::Uuid;
 
@@ -61,6 +63,7 @@ cases!(
     migrates_again_and_side_by_side,
     reads_one_moment,
     keeps_the_versions_that_were_published,
+    notes_the_files_that_versions_take,
 );
 
 async fn open(url: &str) -> Store {
@@ -679,4 +682,48 @@ async fn keeps_the_versions_that_were_published(_: &str, store: Store) {
     let name = first.name.clone();
     store.commit("ann", vec![Change::DropTable { name, expected: None }]).await.unwrap();
     assert_eq!(store.versions(&first.id).await.unwrap(), [], "they go with their table");
+}
+
+async fn notes_the_files_that_versions_take(_: &str, store: Store) {
+    let url = |file: usize| format!("s3://drop/{file} {AWKWARD}.csv");
+    let urls = (0..1000).map(url).collect::<Vec<_>>();
+    let file = |file: usize, tag: &str| TakenFile { url: url(file), tag: tag.to_owned() };
+    let taking = |table: &TableRecord, anew: bool, files: Vec<TakenFile>| TakenFiles {
+        table_id: table.id.clone(),
+        anew,
+        files,
+    };
+    let taken = async |table: &TableRecord| store.taken_files(&table.id, &urls).await.unwrap();
+    let orders = TableRecord { bookmark: Some(Bookmark::of_files()), ..table("sales.orders") };
+    let others = TableRecord { bookmark: Some(Bookmark::of_files()), ..table("sales.others") };
+    let make = vec![Change::CreateDatabase(database("sales")), Change::CreateTable(orders.clone())];
+    let first = taking(&orders, true, (0..450).map(|number| file(number, "a")).collect());
+    store.commit_taking("ana", make, Some(&first)).await.unwrap();
+    let make = vec![Change::CreateTable(others.clone())];
+    store.commit_taking("ana", make, Some(&taking(&others, true, vec![file(1, "b")]))).await.unwrap();
+    let found = taken(&orders).await;
+    assert_eq!((found.len(), found.get(&url(449))), (450, Some(&"a".to_owned())));
+    assert_eq!(taken(&others).await, [(url(1), "b".to_owned())].into());
+
+    // One that is taken already takes nothing, and no version is published.
+    let next = |table: &TableRecord, version| TableRecord { version: Some(version), ..table.clone() };
+    let update =
+        |table: TableRecord, expected| vec![Change::UpdateTable { value: table, expected: Some(expected) }];
+    let twice = taking(&orders, false, vec![file(450, "a"), file(10, "c")]);
+    let refused = store.commit_taking("ana", update(next(&orders, 8), 1), Some(&twice)).await;
+    assert_eq!(kind(refused), ErrorKind::Conflict);
+    assert_eq!(taken(&orders).await.len(), 450);
+    assert_eq!(store.load().await.unwrap().tables[&orders.name].value.version, Some(7));
+    let more = taking(&orders, false, vec![file(450, "a")]);
+    store.commit_taking("ana", update(next(&orders, 8), 1), Some(&more)).await.unwrap();
+    assert_eq!(taken(&orders).await.len(), 451);
+    let anew = taking(&orders, true, vec![file(10, "c")]);
+    store.commit_taking("ana", update(next(&orders, 9), 2), Some(&anew)).await.unwrap();
+    assert_eq!(taken(&orders).await, [(url(10), "c".to_owned())].into());
+    // Without a bookmark all rows are there anew, and with its table all of it goes.
+    let whole = TableRecord { bookmark: None, ..next(&orders, 10) };
+    store.commit("ana", update(whole, 3)).await.unwrap();
+    assert!(taken(&orders).await.is_empty());
+    store.commit("ana", vec![Change::DropTable { name: others.name.clone(), expected: None }]).await.unwrap();
+    assert!(taken(&others).await.is_empty());
 }

@@ -1,7 +1,5 @@
 //! Results over a real socket: every type in every format, results that break, and readers that are slow or leave.
 
-use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,10 +12,11 @@ use lakegate_client::{ConnectOptions, Connection};
 use parquet::arrow::ArrowWriter;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::support::gateway::{Gateway, Response};
+use crate::support::program;
 
 const JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";
@@ -568,39 +567,10 @@ fn resident(process: u32) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
 }
 
-/// The program itself beside the gateway of the test, on the same store: its memory is its own.
-async fn program(folder: &Path) -> (tokio::process::Child, String) {
-    let mut server = tokio::process::Command::new(env!("CARGO_BIN_EXE_lakegate"))
-        .args(["serve", "--config"])
-        .arg(folder.join("lakegate.toml"))
-        .env("LAKEGATE__SERVER__HTTP", "127.0.0.1:0")
-        .env("LAKEGATE__SERVER__FLIGHT", "127.0.0.1:0")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(server.stderr.take().unwrap()).lines();
-    let mut outs = BufReader::new(server.stdout.take().unwrap()).lines();
-    loop {
-        let line = tokio::select! {
-            Ok(Some(line)) = lines.next_line() => line,
-            Ok(Some(line)) = outs.next_line() => line,
-            else => panic!("the program ended"),
-        };
-        if let Some((_, address)) = line.split_once("listening on ") {
-            let address = address.trim().trim_start_matches("http://").to_owned();
-            tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-            tokio::spawn(async move { while let Ok(Some(_)) = outs.next_line().await {} });
-            return (server, format!("http://{address}"));
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_reader_holds_little_of_a_huge_result() {
     let gateway = Gateway::start().await;
-    let (server, url) = program(gateway.folder.path()).await;
+    let (server, url) = program::serve(gateway.folder.path()).await;
     let process = server.id().unwrap();
     // Some 4 GB.
     let sql = "SELECT value, md5(CAST(value AS VARCHAR)) || repeat('x', 970) AS wide FROM generate_series(1, 4000000)";

@@ -7,6 +7,7 @@ use clap::Subcommand;
 
 use super::{ACTOR, HowArgs, WhatArgs};
 use crate::app::App;
+use crate::cli::stop::asked_to_stop;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::jobs::definition::{self, Definition};
@@ -128,7 +129,7 @@ async fn run_here(app: &Arc<App>, actor: Actor<'_>, name: &str) -> Result<()> {
     tokio::select! {
         outcome = &mut running => outcome?,
         // Left alone it would count as lost, and a gateway would do it again.
-        _ = tokio::signal::ctrl_c() => {
+        _ = asked_to_stop() => {
             manage::cancel_run(app, actor, id).await?;
             running.await?;
         }

@@ -13,7 +13,7 @@ use crate::cli::shell::table::printable;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::ingest::personal::Finding;
-use crate::ingest::sample::personal_columns;
+use crate::ingest::personal_columns::personal_columns;
 use crate::ingest::source::discovery::{DiscoveredColumn, DiscoveredTable, Discovery, ForeignKey, TableKind};
 use crate::ingest::source::files::FileOptions;
 use crate::ingest::source::{self, ReadOptions, Source, SourceTable};

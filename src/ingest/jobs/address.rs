@@ -49,21 +49,7 @@ pub fn url_of(source: &SourceRecord, sealer: Option<&Sealer>) -> Result<String> 
             )));
         }
     };
-    Ok(on_its_own(expanded(&url, |name| std::env::var(name).ok())?))
-}
-
-/// The URL with an empty password where it has none: the driver would take this process's `PGPASSWORD`, which is for another
-/// server.
-fn on_its_own(url: String) -> String {
-    let Ok(mut parsed) = Url::parse(&url) else { return url };
-    let is_postgres = ["postgres", "postgresql"].contains(&parsed.scheme());
-    let has_password =
-        parsed.password().is_some() || parsed.query_pairs().any(|(name, _)| name == "password");
-    if !is_postgres || has_password {
-        return url;
-    }
-    parsed.query_pairs_mut().append_pair("password", "");
-    parsed.into()
+    expanded(&url, |name| std::env::var(name).ok())
 }
 
 /// `url` without its password and its options.
@@ -171,21 +157,6 @@ mod tests {
         }
         let refused = record("shop", "postgres://etl:secret@db/shop", None, None).unwrap_err();
         assert!(refused.detail().contains("store.key_file") && !refused.detail().contains("secret"));
-    }
-
-    #[test]
-    fn the_password_of_another_server_is_not_sent() {
-        let of = |url: &str| on_its_own(url.to_owned());
-        assert_eq!(of("postgres://etl@db/shop"), "postgres://etl@db/shop?password=");
-        assert_eq!(
-            of("postgres://etl@db/shop?sslmode=require"),
-            "postgres://etl@db/shop?sslmode=require&password="
-        );
-        for url in
-            ["postgres://etl:x@db/shop", "postgres://db/shop?password=x", "mysql://etl@db/shop", "sqlite://x"]
-        {
-            assert_eq!(of(url), url);
-        }
     }
 
     #[test]

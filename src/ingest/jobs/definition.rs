@@ -16,7 +16,7 @@ use crate::ingest::source::Unrepresentable;
 use crate::policy::check::check_database;
 use crate::store::record::IngestJob;
 
-/// A run that is tried again keeps its job's schedule waiting.
+/// How often a run is tried again at most.
 const MOST_RETRIES: u32 = 20;
 /// The longest wait before a run is tried again.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::definition::Definition;
 use crate::error::{ErrorKind, Result};
-use crate::ingest::Summary;
+use crate::ingest::{Failure, Summary};
 use crate::store::runs::{Cause, Ending, Run, RunState};
 
 /// The codes of failures that may be gone when the same is tried again.
@@ -46,21 +46,21 @@ pub(super) fn retry(
 ) -> Option<Run> {
     let only_tables = match outcome {
         Ok(summary) => {
-            let passing = |code: &str| PASSING.iter().any(|kind| kind.code() == code);
-            let failed = summary
-                .tables
-                .iter()
-                .filter(|table| table.error.as_ref().is_some_and(|failure| passing(failure.code)));
+            let failed = summary.tables.iter().filter(|table| table.error.as_ref().is_some_and(is_passing));
             let failed: Vec<String> = failed.map(|table| table.table.to_string()).collect();
             if failed.is_empty() {
                 return None;
             }
             failed
         }
-        Err(error) if PASSING.contains(&error.kind()) => run.only_tables.clone(),
+        Err(error) if PASSING.contains(&error.kind()) && !error.is_lasting() => run.only_tables.clone(),
         Err(_) => return None,
     };
     again(run, definition, only_tables, now)
+}
+
+fn is_passing(failure: &Failure) -> bool {
+    !failure.is_lasting && PASSING.iter().any(|kind| kind.code() == failure.code)
 }
 
 /// The next attempt at `run` with `only_tables`, unless there were enough.

@@ -148,10 +148,10 @@ impl Worker {
         let Some(due) = last.filter(|due| *due > job.since) else { return Ok(()) };
         let store = &self.app.store;
         let is_new = store.last_scheduled(&job.name).await?.is_none_or(|last| last < due);
-        if !is_new || store.is_busy(&job.name).await? {
+        if !is_new {
             return Ok(());
         }
-        store.queue_run(&Run::queued(&job.name, Cause::Schedule, "", due)).await.map(drop)
+        store.queue_scheduled(&Run::queued(&job.name, Cause::Schedule, "", due)).await.map(drop)
     }
 
     /// Runs what this node has taken, and writes down how it ended.

@@ -5,6 +5,7 @@
 
 pub mod discovery;
 pub mod files;
+pub mod known;
 mod mysql;
 pub mod pattern;
 mod postgres;
@@ -29,6 +30,8 @@ use tokio::sync::mpsc::Sender;
 use url::Url;
 
 use self::discovery::Discovery;
+use self::known::Known;
+use crate::catalog::TakenFile;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A database, or a place of files, that can be read at one consistent point.
@@ -44,10 +47,12 @@ pub trait Source: Send + Sync {
     }
     /// Where it is, without its password.
     fn redacted_url(&self) -> String;
-    /// Whether it can say which rows are behind a bookmark; one that cannot is read whole.
+    /// Whether it can say which rows are behind a bookmark; one that cannot is of files, whose rows come with them.
     fn has_bookmarks(&self) -> bool {
         true
     }
+    /// From now on leaves out the files that `known` knows.
+    fn leave_out(&mut self, _: Arc<dyn Known>) {}
 }
 
 /// The tables of a source at one point.
@@ -79,6 +84,11 @@ pub trait Snapshot: Send {
     /// How many of its lines were no rows and are in the file for rejected lines.
     fn rejected(&self, _: &SourceTable) -> u64 {
         0
+    }
+
+    /// The files whose rows are read.
+    fn files(&self, _: &SourceTable) -> &[TakenFile] {
+        &[]
     }
 }
 

@@ -1,5 +1,6 @@
 //! Files as a source: every format value by value, what is hostile in them, and what becomes of lines that are no rows.
 
+mod append;
 mod csv;
 mod ndjson;
 mod parquet;

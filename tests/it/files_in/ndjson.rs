@@ -1,5 +1,7 @@
 //! NDJSON: objects and lists as they are, numbers with their digits, keys that come late.
 
+use arrow::array::{Array, RecordBatch};
+
 use super::Drop;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,4 +105,33 @@ async fn what_no_column_can_be_refuses_its_table() {
         let refusal = Drop::lenient().with("t.ndjson", content).refusal("t").await;
         assert!(refusal.contains(told), "{told}: {refusal}");
     }
+}
+
+/// Lines of a few bytes, each with a key of its own: written out in columns they are keys times lines.
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_with_ever_other_keys_come_in_small_batches() {
+    let (keys, lines) = (2000, 4000);
+    let content = (0..lines).map(|line| format!("{{\"k{}\":{line}}}\n", line % keys)).collect::<String>();
+    let out = Drop::new().with("t.ndjson", content).table("t").await.unwrap();
+    assert_eq!(out.table.schema.fields().len(), keys);
+    let (mut rows, mut values) = (0, 0);
+    for batch in &out.batches {
+        assert!(batch.num_rows() * keys <= (1 << 20) + keys, "{} rows at once", batch.num_rows());
+        rows += batch.num_rows();
+        values += batch.columns().iter().map(|column| column.len() - column.null_count()).sum::<usize>();
+    }
+    assert_eq!((rows, values), (lines, lines));
+}
+
+/// The same inside of a line.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_whose_lists_would_fill_the_memory_is_a_bad_one() {
+    let keys = (0..5000).map(|key| format!("\"k{key}\":1")).collect::<Vec<_>>().join(",");
+    let many = vec!["{}"; 4000].join(",");
+    let content = format!("{{\"l\":[{{{keys}}}]}}\n{{\"l\":[{many}]}}\n{{\"l\":[{{}},{{}}]}}\n");
+    let drop = Drop::lenient().with("t.ndjson", content);
+    let out = drop.table("t").await.unwrap();
+    assert_eq!((out.rejected, out.batches.iter().map(RecordBatch::num_rows).sum::<usize>()), (1, 2));
+    let reason = drop.rejects()[0]["reason"].as_str().unwrap().to_owned();
+    assert!(reason.starts_with("its lists have 20000001 values"), "{reason}");
 }

@@ -18,7 +18,7 @@ use parquet::schema::parser::parse_message_type;
 
 use super::Drop;
 
-fn written(batch: &RecordBatch) -> Vec<u8> {
+pub(super) fn written(batch: &RecordBatch) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
     writer.write(batch).unwrap();

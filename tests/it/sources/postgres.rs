@@ -4,6 +4,7 @@ use lakegate::ingest::source::{self, ReadOptions, Unrepresentable};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::read::{gathered, rows_of, table_of, texts};
+use crate::support::gateway::Gateway;
 use crate::support::postgres::PostgresServer;
 
 /// Column, type, a value as SQL, and the value as it must arrive.
@@ -183,4 +184,50 @@ async fn a_server_that_is_not_there_is_named_without_the_password() {
     let error = source::open("postgres://me:hush@127.0.0.1:1/db", ReadOptions::default()).await.unwrap_err();
     assert!(error.detail().starts_with("cannot connect to `127.0.0.1:1`"), "{error}");
     assert!(!format!("{error:?}").contains("hush"));
+}
+
+/// What the environment of this process says is for other servers: a password would be sent to this one.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_environment_does_not_count() {
+    let url = PostgresServer::shared().await.database().await;
+    let mut shop = PgConnection::connect(&url).await.unwrap();
+    let view = "CREATE VIEW session AS SELECT current_user::text AS who, current_database()::text AS place, \
+         current_setting('application_name') AS program, current_setting('work_mem') AS work_mem";
+    shop.execute(view).await.unwrap();
+    let gateway = Gateway::start()
+        .await
+        .with_policy("grants: [{ to: public, on: \"shop.*\", permissions: [select] }]")
+        .await;
+    let passwords = gateway.folder.path().join("passwords");
+    std::fs::write(&passwords, "*:*:*:*:secret\n").unwrap();
+    let ingest = |variables: &[(&str, &str)]| {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_lakegate"));
+        command
+            .args(["ingest", "run", "--source", &url, "--tables", "session", "--into", "shop", "--config"])
+            .arg(gateway.folder.path().join("lakegate.toml"))
+            .envs(variables.iter().copied());
+        async move { command.output().await.unwrap() }
+    };
+    let others = [
+        ("PGHOST", "192.0.2.1"),
+        ("PGPORT", "1"),
+        ("PGUSER", "nobody"),
+        ("PGDATABASE", "none"),
+        ("PGPASSWORD", "secret"),
+        ("PGPASSFILE", passwords.to_str().unwrap()),
+        ("PGAPPNAME", "somebody else"),
+        ("PGSSLMODE", "verify-full"),
+        ("PGSSLROOTCERT", "/nowhere"),
+    ];
+    let done = ingest(&others).await;
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+    gateway.app.refresh().await.unwrap();
+    let seen = gateway.sql("ana", "SELECT who, program, work_mem FROM shop.session").await;
+    assert_eq!(seen.json()["rows"], serde_json::json!([["postgres", "lakegate", "4MB"]]), "{}", seen.text());
+    // What the driver cannot be kept from taking refuses the source.
+    for (name, value) in [("PGOPTIONS", "-c work_mem=1MB"), ("PGSSLKEY", "/nowhere"), ("PGSSLCERT", "x")] {
+        let refused = ingest(&[(name, value)]).await;
+        let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && told.contains(&format!("`{name}`")), "{told}");
+    }
 }

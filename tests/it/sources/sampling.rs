@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use lakegate::ingest::sample::personal_columns;
+use lakegate::ingest::personal_columns::personal_columns;
 use lakegate::ingest::source::{self, ReadOptions, Snapshot, SourceTable};
 use serde_json::Value;
 

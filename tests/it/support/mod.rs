@@ -6,6 +6,7 @@ pub mod house;
 pub mod mariadb;
 pub mod pg_client;
 pub mod postgres;
+pub mod program;
 pub mod s3;
 pub mod upkeep;
 pub mod versions;

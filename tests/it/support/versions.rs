@@ -69,9 +69,13 @@ async fn write(log: &DeltaLog, columns: &[&str], rows: &str) -> (SchemaRef, Vec<
             "int" => DataType::Int32,
             "bigint" => DataType::Int64,
             "varchar" => DataType::Utf8,
+            "real" => DataType::Float32,
             "double" => DataType::Float64,
             "date" => DataType::Date32,
             "timestamp" => DataType::Timestamp(TimeUnit::Microsecond, None),
+            "decimal(5,2)" => DataType::Decimal128(5, 2),
+            "decimal(9,4)" => DataType::Decimal128(9, 4),
+            "decimal(20,3)" => DataType::Decimal128(20, 3),
             other => panic!("{other} is not among the types"),
         };
         Field::new(name, kind, true)

@@ -12,6 +12,7 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use std::sync::Arc;
 
+use super::super::known::KnownFiles;
 use super::object::Object;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{self, Lake};
@@ -219,6 +220,29 @@ impl Group {
 }
 
 impl Listed {
+    /// Its files that are not `known`.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_request` for one that is known with another content.
+    pub fn without(&self, known: &KnownFiles) -> Result<Vec<Object>> {
+        let mut new = Vec::new();
+        for object in &self.objects {
+            match known.tags.get(object.url()) {
+                None => new.push(object.clone()),
+                Some(tag) if *tag == object.tag() => {}
+                Some(_) => {
+                    return Err(Error::invalid_request(format!(
+                        "`{}` has changed since it was brought in, and its rows of then are in the table: give what is new \
+                         a name of its own, or bring all files in once with `--mode snapshot`",
+                        object.url()
+                    )));
+                }
+            }
+        }
+        Ok(new)
+    }
+
     /// The first reason is the one that is told.
     fn refuse(&mut self, why: String) {
         self.problem.get_or_insert(why);

@@ -30,9 +30,11 @@ use tokio::sync::mpsc::Sender;
 use self::listing::{Format, Listed, list};
 use self::object::Object;
 use self::rejects::{Bad, Rejects};
+use super::known::{Known, KnownFiles};
 use super::pattern::{Found, choose};
 use super::sample;
 use super::{ReadOptions, ReadSummary, Selection, Snapshot, Source, SourceTable, TableReader};
+use crate::catalog::TakenFile;
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 
@@ -62,13 +64,22 @@ struct Files {
     url: String,
     options: ReadOptions,
     files: FileOptions,
+    /// What is left out.
+    known: Option<Arc<dyn Known>>,
 }
 
 /// The tables there, as they were listed.
 struct FilesSnapshot {
     tables: Vec<SourceTable>,
     /// Of each table.
-    readings: Vec<(Arc<Reading>, Vec<Part>)>,
+    readings: Vec<TableParts>,
+}
+
+/// What is read of a table.
+struct TableParts {
+    reading: Arc<Reading>,
+    parts: Vec<Part>,
+    files: Vec<TakenFile>,
 }
 
 /// One file of a table.
@@ -103,7 +114,7 @@ pub fn are_at(url: &str) -> bool {
 pub(super) fn open(url: &str, options: ReadOptions, files: FileOptions) -> Result<Box<dyn Source>> {
     // A location that cannot be one is told now, without what may be secret in it.
     files.lake.store_for(url)?;
-    Ok(Box::new(Files { url: url.to_owned(), options, files }))
+    Ok(Box::new(Files { url: url.to_owned(), options, files, known: None }))
 }
 
 #[async_trait]
@@ -116,9 +127,10 @@ impl Source for Files {
         let rejects = Arc::new(Rejects::open(self.files.rejects.as_deref())?);
         let mut snapshot = FilesSnapshot { tables: Vec::new(), readings: Vec::new() };
         for table in listed.into_iter().filter(is_chosen) {
+            let known = self.known_of(&table).await?;
             let described = match &table.problem {
                 Some(problem) => Err(Error::invalid_request(problem)),
-                None => self.describe(&table).await,
+                None => self.describe(&table, known.as_ref()).await,
             };
             snapshot.push(table.name, described, self.options, &rejects);
         }
@@ -132,30 +144,63 @@ impl Source for Files {
     fn has_bookmarks(&self) -> bool {
         false
     }
+
+    fn leave_out(&mut self, known: Arc<dyn Known>) {
+        self.known = Some(known);
+    }
 }
 
-/// The columns of a table, its files, and how many rows they have, where they say.
-type Described = (SchemaRef, Vec<Part>, Option<u64>);
+/// What is to be read of a table, and how many rows that are, where the files say.
+struct Described {
+    schema: SchemaRef,
+    parts: Vec<Part>,
+    rows: Option<u64>,
+    files: Vec<TakenFile>,
+}
 
 impl Files {
-    async fn describe(&self, table: &Listed) -> Result<Described> {
-        let objects = table.objects.clone();
+    async fn known_of(&self, table: &Listed) -> Result<Option<KnownFiles>> {
+        let Some(known) = &self.known else { return Ok(None) };
+        let urls = table.objects.iter().map(|object| object.url().to_owned()).collect::<Vec<_>>();
+        known.of(&table.name, &urls).await
+    }
+
+    /// The files of `table` that are not `known`, in columns that go with those of the lake.
+    async fn describe(&self, table: &Listed, known: Option<&KnownFiles>) -> Result<Described> {
+        let objects = match known {
+            Some(known) => table.without(known)?,
+            None => table.objects.clone(),
+        };
+        let file = |object: &Object| TakenFile { url: object.url().to_owned(), tag: object.tag() };
+        let files = objects.iter().map(file).collect();
+        let lake = known.map(|known| Arc::clone(&known.schema));
+        if let Some(schema) = lake.clone().filter(|_| objects.is_empty()) {
+            return Ok(Described { schema, parts: Vec::new(), rows: Some(0), files });
+        }
         let csv = self.files.csv;
-        match table.format {
+        let (schema, parts, rows) = match table.format {
             Format::Parquet => {
-                let (schema, rows) = parquet::describe(&objects, &table.name, self.options).await?;
-                Ok((schema, objects.into_iter().map(Part::Parquet).collect(), Some(rows)))
+                let (schema, rows) =
+                    parquet::describe(&objects, &table.name, self.options, lake.as_deref()).await?;
+                (schema, objects.into_iter().map(Part::Parquet).collect(), Some(rows))
             }
             Format::Csv => {
-                let (schema, files) = waiting(move || csv::describe(&objects, csv)).await?;
-                Ok((schema, files.into_iter().map(Part::Csv).collect(), None))
+                let (schema, files) = waiting(move || csv::describe(&objects, csv, lake.as_ref())).await?;
+                (schema, files.into_iter().map(Part::Csv).collect(), None)
             }
             Format::Ndjson => {
                 let of_all = objects.clone();
-                let schema = waiting(move || ndjson::describe(&of_all)).await?;
-                Ok((schema, objects.into_iter().map(Part::Ndjson).collect(), None))
+                let schema = waiting(move || ndjson::describe(&of_all, lake.as_ref())).await?;
+                (schema, objects.into_iter().map(Part::Ndjson).collect(), None)
             }
-        }
+        };
+        Ok(Described { schema, parts, rows, files })
+    }
+}
+
+impl Described {
+    fn nothing() -> Self {
+        Self { schema: Arc::new(Schema::empty()), parts: Vec::new(), rows: None, files: Vec::new() }
     }
 }
 
@@ -171,10 +216,10 @@ impl FilesSnapshot {
             Ok(described) => (described, None),
             Err(error) => {
                 tracing::debug!(table = %name, error = &error as &dyn std::error::Error, "a table cannot be read");
-                ((Arc::new(Schema::empty()), Vec::new(), None), Some(error.detail().to_owned()))
+                (Described::nothing(), Some(error.detail().to_owned()))
             }
         };
-        let (schema, parts, estimate) = described;
+        let Described { schema, parts, rows, files } = described;
         let optional = schema.fields().iter().filter(|field| field.is_nullable());
         self.tables.push(SourceTable {
             schema_name: None,
@@ -182,14 +227,15 @@ impl FilesSnapshot {
             optional: optional.map(|field| field.name().clone()).collect(),
             schema: Arc::clone(&schema),
             key: Vec::new(),
-            estimate,
+            estimate: rows,
             problem,
         });
         let (rejects, rejected) = (Arc::clone(rejects), AtomicU64::new(0));
-        self.readings.push((Arc::new(Reading { table: name, schema, options, rejects, rejected }), parts));
+        let reading = Arc::new(Reading { table: name, schema, options, rejects, rejected });
+        self.readings.push(TableParts { reading, parts, files });
     }
 
-    fn reading(&self, table: &SourceTable) -> Option<&(Arc<Reading>, Vec<Part>)> {
+    fn reading(&self, table: &SourceTable) -> Option<&TableParts> {
         let is_it = |known: &SourceTable| known.name == table.name && known.schema == table.schema;
         self.readings.get(self.tables.iter().position(is_it)?)
     }
@@ -209,7 +255,7 @@ impl Snapshot for FilesSnapshot {
         if *selection != Selection::default() {
             return Err(Error::internal("files are read whole"));
         }
-        let Some((reading, parts)) = self.reading(table) else {
+        let Some(TableParts { reading, parts, .. }) = self.reading(table) else {
             return Err(Error::internal("a table of another snapshot"));
         };
         let readers = reading.options.readers.min(parts.len()).max(1);
@@ -225,7 +271,9 @@ impl Snapshot for FilesSnapshot {
         rows: usize,
     ) -> Result<Vec<RecordBatch>> {
         let at = self.tables.iter().position(|known| known.name == table.name);
-        let Some((whole, parts)) = at.and_then(|at| self.readings.get(at)) else { return Ok(Vec::new()) };
+        let Some(TableParts { reading: whole, parts, .. }) = at.and_then(|at| self.readings.get(at)) else {
+            return Ok(Vec::new());
+        };
         let (table, schema) = (whole.table.clone(), Arc::clone(&whole.schema));
         // Lines that are no rows are written down when the table is read, and once.
         let (rejects, rejected) = (Arc::new(Rejects::Unnoticed), AtomicU64::new(0));
@@ -242,7 +290,11 @@ impl Snapshot for FilesSnapshot {
     }
 
     fn rejected(&self, table: &SourceTable) -> u64 {
-        self.reading(table).map_or(0, |(reading, _)| reading.rejected.load(Ordering::Relaxed))
+        self.reading(table).map_or(0, |table| table.reading.rejected.load(Ordering::Relaxed))
+    }
+
+    fn files(&self, table: &SourceTable) -> &[TakenFile] {
+        self.reading(table).map_or(&[], |table| table.files.as_slice())
     }
 }
 

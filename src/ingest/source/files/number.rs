@@ -128,9 +128,48 @@ pub(super) struct Numbers {
     digits: usize,
     /// The fewest and the most digits behind it, of those that have any.
     fraction: Option<(usize, usize)>,
+    /// The type of others that are among them. It stays when it holds these too.
+    among: Option<Held>,
+}
+
+/// A type of numbers that are there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    Whole,
+    Double,
+    /// With so many digits before the point and behind it.
+    Decimal(usize, usize),
+}
+
+impl Held {
+    fn data_type(self) -> Option<DataType> {
+        match self {
+            Self::Whole => Some(DataType::Int64),
+            Self::Double => Some(DataType::Float64),
+            Self::Decimal(digits, scale) => {
+                let precision = u8::try_from(digits.saturating_add(scale)).ok()?;
+                Some(DataType::Decimal128(precision, i8::try_from(scale).ok()?))
+            }
+        }
+    }
 }
 
 impl Numbers {
+    /// Those that a column of this type may hold, if it is one that numbers are read into.
+    pub fn of_type(data_type: &DataType) -> Option<Self> {
+        let among = match data_type {
+            DataType::Int64 => Held::Whole,
+            DataType::Float64 => Held::Double,
+            DataType::Decimal128(precision, scale) => {
+                let scale = usize::try_from(*scale).ok()?;
+                Held::Decimal(usize::from(*precision).checked_sub(scale)?, scale)
+            }
+            _ => return None,
+        };
+        let (whole, double, plain) = (true, true, true);
+        Some(Self { whole, double, plain, digits: 0, fraction: None, among: Some(among) })
+    }
+
     /// Of one number.
     pub fn of(number: Number<'_>) -> Self {
         let fraction = number.fraction.len();
@@ -140,6 +179,7 @@ impl Numbers {
             plain: number.exponent.is_none() && !number.is_minus_zero(),
             digits: number.whole.len(),
             fraction: (fraction > 0).then_some((fraction, fraction)),
+            among: None,
         }
     }
 
@@ -157,12 +197,44 @@ impl Numbers {
             plain: self.plain && other.plain,
             digits: self.digits.max(other.digits),
             fraction,
+            among: self.among.or(other.among),
         }
+    }
+
+    /// Whether each of them is one of `held` too.
+    fn are(self, held: Held) -> bool {
+        match held {
+            Held::Whole => self.whole,
+            Held::Double => self.double,
+            Held::Decimal(digits, scale) => {
+                let (_, most) = self.fraction.unwrap_or_default();
+                self.plain && self.digits <= digits && most <= scale
+            }
+        }
+    }
+
+    /// With any that `held` may hold.
+    fn with_any(self, held: Held) -> Self {
+        let (digits, scale, plain) = match held {
+            Held::Whole => (19, 0, true),
+            Held::Double => (0, 0, false),
+            Held::Decimal(digits, scale) => (digits, scale, true),
+        };
+        let fraction = (scale > 0).then_some((scale, scale));
+        self.and(Self { whole: false, double: false, plain, digits, fraction, among: None })
     }
 
     /// Whole numbers are `bigint`, those with as many digits behind the point each (as prices are) a decimal, others a
     /// double where each is the same number as one, and then a decimal again. None when no type holds all.
     pub fn data_type(self) -> Option<DataType> {
+        match self.among {
+            Some(held) if self.are(held) => held.data_type(),
+            Some(held) => Self { among: None, ..self.with_any(held) }.data_type(),
+            None => self.own_type(),
+        }
+    }
+
+    fn own_type(self) -> Option<DataType> {
         if self.whole {
             return Some(DataType::Int64);
         }

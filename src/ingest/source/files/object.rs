@@ -46,6 +46,16 @@ impl Object {
         &self.url
     }
 
+    /// What tells its content from another one that lies there later: its size, and the store's tag. Of a folder it is the
+    /// time of its last change, since the tag of a file there changes when it is copied back.
+    pub fn tag(&self) -> String {
+        let is_local = self.url.starts_with("file:");
+        let tag =
+            self.meta.e_tag.as_deref().filter(|_| !is_local).map(|tag| tag.trim_matches('"').to_owned());
+        let tag = tag.unwrap_or_else(|| self.meta.last_modified.to_rfc3339());
+        format!("{} {tag}", self.meta.size)
+    }
+
     /// In bytes, as it lies there.
     pub fn size(&self) -> u64 {
         self.meta.size

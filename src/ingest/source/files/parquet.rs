@@ -26,11 +26,12 @@ use super::rejects::shown;
 use super::{Reading, exact, names, slices};
 use crate::error::{Error, Result};
 
-/// The columns of these files, and how many rows they have together.
+/// The columns of these files, and how many rows they have together. A column without a type has that of the `lake`.
 pub(super) async fn describe(
     objects: &[Object],
     name: &str,
     options: ReadOptions,
+    lake: Option<&Schema>,
 ) -> Result<(SchemaRef, u64)> {
     let (mut columns, mut rows) = (Vec::<Column>::new(), 0_u64);
     for (before, object) in objects.iter().enumerate() {
@@ -55,7 +56,12 @@ pub(super) async fn describe(
     let may_null = options.unrepresentable == super::super::Unrepresentable::Null;
     let field = |column: Column| {
         let is_optional = column.is_optional || (may_null && !column.is_whole);
-        column.field.with_nullable(is_optional)
+        let known = lake.and_then(|lake| lake.fields().find(column.field.name()));
+        let field = match known.filter(|_| column.given == DataType::Null) {
+            Some((_, known)) => column.field.with_data_type(known.data_type().clone()),
+            None => column.field,
+        };
+        field.with_nullable(is_optional)
     };
     Ok((Arc::new(Schema::new(columns.into_iter().map(field).collect::<Vec<_>>())), rows))
 }

@@ -1,8 +1,9 @@
 //! PostgreSQL as a source: one exported snapshot for all connections, and `COPY` in binary straight into Arrow.
 //!
-//! What a column becomes is in `types`, the bytes are read in `copy` and `column`, parts side by side in `read`; this file
-//! connects, opens the point in time and lists the tables; `discover` tells all that there is to know of them.
+//! How the server is reached is in `address`, what a column becomes in `types`, the bytes are read in `copy` and `column`, parts
+//! side by side in `read`; this file connects, opens the point in time and lists the tables; `discover` tells all that there is to know of them.
 
+mod address;
 mod column;
 mod copy;
 mod discover;
@@ -11,7 +12,6 @@ mod sample;
 mod types;
 
 pub(crate) use self::copy::rows_in;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use arrow::array::RecordBatch;
 use arrow_schema::Schema;
 use async_trait::async_trait;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
-use sqlx::{ConnectOptions, Connection, Executor, Row};
+use sqlx::{Connection, Executor, Row};
 use url::Url;
 
 use self::read::{Connections, TablePart};
@@ -115,15 +115,18 @@ struct Point {
 
 /// The server at `url`, after it has let us in once: a wrong address or password is told before any work.
 pub(super) async fn open(url: &str, reading: ReadOptions) -> Result<Box<dyn Source>> {
-    let wrong =
-        || Error::invalid_request("a PostgreSQL source is `postgres://USER:PASSWORD@HOST:PORT/DATABASE`");
-    let shown = Url::parse(url).ok().and_then(without_secrets).ok_or_else(wrong)?;
-    let options = PgConnectOptions::from_str(url).map_err(|_| wrong())?.disable_statement_logging();
+    let url = Url::parse(url).map_err(|_| no_address())?;
+    let options = address::options(&url, |name| std::env::var_os(name).is_some())?;
+    let shown = without_secrets(url).ok_or_else(no_address)?;
     let source = Postgres { options, shown, reading };
     let connection = source.connect().await?;
     // The server drops a session that goes away too: a failed farewell changes nothing.
     let _ = connection.close().await;
     Ok(Box::new(source))
+}
+
+fn no_address() -> Error {
+    Error::invalid_request("a PostgreSQL source is `postgres://USER:PASSWORD@HOST:PORT/DATABASE`")
 }
 
 impl Postgres {

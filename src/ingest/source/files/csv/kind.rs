@@ -54,6 +54,18 @@ impl Guess {
         }
     }
 
+    /// Of values that have this type already.
+    pub fn of_type(data_type: &DataType) -> Self {
+        match data_type {
+            DataType::Boolean => Self::Boolean,
+            DataType::Date32 => Self::Date,
+            DataType::Timestamp(_, None) => Self::Timestamp,
+            DataType::Timestamp(_, Some(_)) => Self::Instant,
+            DataType::Utf8 => Self::Text,
+            other => Numbers::of_type(other).map_or(Self::Nothing, Self::Numbers),
+        }
+    }
+
     /// With one more value.
     pub fn and(self, text: &str) -> Self {
         if self == Self::Text {

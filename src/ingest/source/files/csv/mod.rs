@@ -58,25 +58,38 @@ pub(super) struct File {
 
 /// The columns of all files of a table, in the order in which they are met.
 #[derive(Default)]
-struct Guesses(Vec<(String, Guess)>);
+struct Guesses {
+    columns: Vec<(String, Guess)>,
+    /// The columns whose values count as well.
+    known: Option<SchemaRef>,
+}
 
-/// The columns of these files, and how each is to be read. Waits for their bytes: not for an async task.
-pub(super) fn describe(objects: &[Object], options: CsvOptions) -> Result<(SchemaRef, Vec<File>)> {
+/// The columns of these files, and how each is to be read; values count as those that the `lake` has of a column. Waits for their
+/// bytes: not for an async task.
+pub(super) fn describe(
+    objects: &[Object],
+    options: CsvOptions,
+    lake: Option<&SchemaRef>,
+) -> Result<(SchemaRef, Vec<File>)> {
     let rows = match options.types {
         CsvTypes::Infer => (SAMPLED_ROWS / objects.len().max(1)).max(SAMPLED_OF_FILE),
         CsvTypes::Text => 0,
     };
-    let (mut guesses, mut files) = (Guesses::default(), Vec::new());
+    let known = lake.filter(|_| options.types == CsvTypes::Infer).cloned();
+    let (mut guesses, mut files) = (Guesses { known, ..Guesses::default() }, Vec::new());
     for object in objects {
         let delimiter = options.delimiter.map_or_else(|| delimiter::find(object), Ok)?;
         let file = File { object: object.clone(), delimiter };
         guesses.see(&file, rows)?;
         files.push(file);
     }
-    let named = guesses.0.iter().map(|(name, _)| name.as_str());
+    let named = guesses.columns.iter().map(|(name, _)| name.as_str());
     names::refuse_alike(named)?;
     let field = |(name, guess): &(String, Guess)| Field::new(name, guess.data_type(), true);
-    let fields = guesses.0.iter().map(field).collect::<Vec<_>>();
+    let fields = guesses.columns.iter().map(field).collect::<Vec<_>>();
+    if let Some(lake) = lake.filter(|_| fields.is_empty()) {
+        return Ok((Arc::clone(lake), files));
+    }
     if fields.is_empty() {
         return Err(Error::invalid_request("the file is empty: a header says what its columns are"));
     }
@@ -94,7 +107,7 @@ impl Guesses {
             let is_row = record.fault.is_none() && record.fields.len() == header.len();
             let texts = is_row.then(|| texts(&record).ok()).flatten().unwrap_or_default();
             for (text, place) in texts.into_iter().zip(&places) {
-                if let (Some(text), Some((_, guess))) = (text, self.0.get_mut(*place)) {
+                if let (Some(text), Some((_, guess))) = (text, self.columns.get_mut(*place)) {
                     *guess = guess.and(&text);
                 }
             }
@@ -103,11 +116,13 @@ impl Guesses {
     }
 
     fn place(&mut self, name: &str) -> usize {
-        match self.0.iter().position(|(known, _)| known == name) {
+        match self.columns.iter().position(|(known, _)| known == name) {
             Some(place) => place,
             None => {
-                self.0.push((name.to_owned(), Guess::Nothing));
-                self.0.len() - 1
+                let known = self.known.as_ref().and_then(|known| known.fields().find(name));
+                let guess = known.map_or(Guess::Nothing, |(_, field)| Guess::of_type(field.data_type()));
+                self.columns.push((name.to_owned(), guess));
+                self.columns.len() - 1
             }
         }
     }

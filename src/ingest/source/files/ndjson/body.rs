@@ -7,9 +7,9 @@ use arrow_schema::{Fields, Schema};
 
 use super::super::rejects::shown;
 use super::column;
-use super::entries;
 use super::scalar::Spelling;
 use super::value::Json;
+use super::{MOST_VALUES_OF_LINE, entries};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The rows in `body` as values of `fields`, spelled as results are; NULL where a line lacks a column.
@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub(in crate::ingest) fn rows_of(body: &[u8], fields: &Fields) -> Result<RecordBatch> {
     let columns = column::columns(fields, Spelling::Results);
     let places = column::places(&columns);
-    let mut rows = Vec::new();
+    let (mut rows, mut values) = (Vec::new(), 0_usize);
     for (number, line) in (1_u64..).zip(body.split(|byte| *byte == b'\n')) {
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
@@ -35,6 +35,13 @@ pub(in crate::ingest) fn rows_of(body: &[u8], fields: &Fields) -> Result<RecordB
         let given = |name: &str| entries.iter().any(|(key, value)| key == name && *value != Json::Null);
         if let Some(field) = fields.iter().find(|field| !field.is_nullable() && !given(field.name())) {
             return Err(told(format!("`{}` must have a value", field.name())));
+        }
+        values = values.saturating_add(column::items(&columns, &places, &entries));
+        if values > MOST_VALUES_OF_LINE {
+            return Err(Error::new(
+                ErrorKind::LimitExceeded,
+                "the lists of these rows need more memory than one request may hold: send fewer at once",
+            ));
         }
         rows.push(entries);
     }

@@ -19,6 +19,8 @@ pub(super) struct Column {
     spelling: Spelling,
     keys: Vec<Column>,
     places: HashMap<String, usize>,
+    /// How many values a row has in it, missing ones too, without the items of lists.
+    width: usize,
 }
 
 /// Where a value lies that its column cannot hold, outermost key last, and what it is.
@@ -42,8 +44,22 @@ impl Column {
             DataType::List(items) => vec![Self::new(items, spelling)],
             _ => Vec::new(),
         };
-        let places = places(&keys);
-        Self { field: Arc::clone(field), spelling, keys, places }
+        let (places, within) = (places(&keys), width(&keys));
+        let is_list = matches!(field.data_type(), DataType::List(_));
+        let width = if is_list { 1 } else { within.max(1) };
+        Self { field: Arc::clone(field), spelling, keys, places, width }
+    }
+
+    /// How many values `value` has beside those that each row has: the items of lists, with what is missing in them.
+    fn items(&self, value: &Json) -> usize {
+        match (self.field.data_type(), value) {
+            (DataType::List(_), Json::List(items)) => self.item().map_or(0, |of| {
+                let of_item = |item: &Json| of.width.saturating_add(of.items(item));
+                items.iter().map(of_item).fold(0, usize::saturating_add)
+            }),
+            (DataType::Struct(_), Json::Object(entries)) => items(&self.keys, &self.places, entries),
+            _ => 0,
+        }
     }
 
     /// Why a value cannot be one of this column.
@@ -109,6 +125,22 @@ impl Column {
         let array = StructArray::try_new(fields.clone(), arrays, Some(NullBuffer::from(nulls)));
         Ok(Arc::new(array.map_err(Error::internal)?))
     }
+}
+
+/// How many values a row of these columns has at least, missing ones too.
+pub(super) fn width(columns: &[Column]) -> usize {
+    columns.iter().map(|column| column.width).fold(0, usize::saturating_add)
+}
+
+/// How many values `entries` have beside those that each row of these columns has.
+pub(super) fn items(
+    columns: &[Column],
+    places: &HashMap<String, usize>,
+    entries: &[(String, Json)],
+) -> usize {
+    let column = |key: &String| places.get(key).and_then(|place| columns.get(*place));
+    let found = entries.iter().filter_map(|(key, value)| Some(column(key)?.items(value)));
+    found.fold(0, usize::saturating_add)
 }
 
 /// Why the entries of an object cannot be values of these columns.

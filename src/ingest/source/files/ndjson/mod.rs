@@ -6,7 +6,7 @@ mod scalar;
 mod shape;
 mod value;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -24,20 +24,37 @@ use value::Json;
 
 pub(in crate::ingest) use body::rows_of;
 
-/// The columns of these files: every line is looked at. Waits for their bytes: not for an async task.
-pub(super) fn describe(objects: &[Object]) -> Result<SchemaRef> {
-    let mut keys = Keys::default();
+/// How many values a batch has, missing ones too, which are short in the file and take room in memory: of rows with ever other keys
+/// most are missing.
+const MOST_VALUES: usize = 1 << 20;
+/// How many values one line may have, when each object in a list has all keys of all of them.
+const MOST_VALUES_OF_LINE: usize = 1 << 24;
+
+/// The columns of these files: every line is looked at, and values count as those that the `lake` has of a key. Waits for their
+/// bytes: not for an async task.
+pub(super) fn describe(objects: &[Object], lake: Option<&SchemaRef>) -> Result<SchemaRef> {
+    let mut keys = lake.map(|lake| Keys::of_fields(lake.fields())).unwrap_or_default();
+    let mut seen = HashSet::new();
     for object in objects {
         let mut lines = Lines::open(object)?;
         while let Some((_, line)) = lines.next()? {
             // What is no row says nothing here; reading tells of it.
             let Ok(of_line) = entries(line).and_then(|entries| Keys::of(&entries)) else { continue };
             if keys.refuse(&of_line).is_ok() {
+                for name in of_line.names() {
+                    if !seen.contains(name) {
+                        seen.insert(name.to_owned());
+                    }
+                }
                 keys.join(of_line);
                 keys.refuse_too_many()?;
             }
         }
     }
+    if let Some(lake) = lake.filter(|_| seen.is_empty()) {
+        return Ok(Arc::clone(lake));
+    }
+    let keys = keys.only(&seen);
     Ok(Arc::new(Schema::new(keys.fields("")?)))
 }
 
@@ -126,20 +143,28 @@ struct Rows<'a> {
     places: HashMap<String, usize>,
     waiting: Vec<Vec<(String, Json)>>,
     bytes: usize,
+    /// How many values a row has at least, and those that wait have together.
+    width: usize,
+    values: usize,
     read: u64,
 }
 
 impl<'a> Rows<'a> {
     fn new(reading: &'a Reading) -> Self {
         let columns = column::columns(reading.schema.fields(), Spelling::Plain);
-        let places = column::places(&columns);
-        Self { reading, columns, places, waiting: Vec::new(), bytes: 0, read: 0 }
+        let (places, width) = (column::places(&columns), column::width(&columns));
+        Self { reading, columns, places, waiting: Vec::new(), bytes: 0, width, values: 0, read: 0 }
     }
 
     /// Adds a line, unless it is no row.
     fn push(&mut self, line: &[u8]) -> Result<(), String> {
         let entries = entries(line)?;
         column::refuse(&self.columns, &self.places, &entries).map_err(|fault| fault.to_string())?;
+        let values = self.width.saturating_add(column::items(&self.columns, &self.places, &entries));
+        if values > MOST_VALUES_OF_LINE {
+            return Err(format!("its lists have {values} values, counting keys that their objects lack"));
+        }
+        self.values = self.values.saturating_add(values);
         self.waiting.push(entries);
         self.bytes = self.bytes.saturating_add(line.len());
         self.read = self.read.saturating_add(1);
@@ -148,11 +173,13 @@ impl<'a> Rows<'a> {
 
     fn is_full(&self) -> bool {
         let options = &self.reading.options;
-        self.waiting.len() >= options.batch_rows || self.bytes >= options.batch_bytes
+        self.waiting.len() >= options.batch_rows
+            || self.bytes >= options.batch_bytes
+            || self.values >= MOST_VALUES
     }
 
     fn batch(&mut self) -> Result<RecordBatch> {
-        self.bytes = 0;
+        (self.bytes, self.values) = (0, 0);
         let rows = std::mem::take(&mut self.waiting);
         let objects = rows.iter().map(|entries| Some(entries.as_slice())).collect::<Vec<_>>();
         let arrays = column::arrays(&self.columns, &self.places, &objects)?;

@@ -3,7 +3,7 @@
 //! The first value that is not null says what a key holds (text, number, boolean, list, object). A line that holds
 //! something else there is a bad line, and says nothing of the columns: so each line has a shape of its own first.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Fields};
@@ -59,6 +59,17 @@ impl Shape {
             }
             Json::Object(entries) => Self::Object(Keys::of(entries)?),
         })
+    }
+
+    /// Of values that have this type already.
+    fn of_type(data_type: &DataType) -> Self {
+        match data_type {
+            DataType::Boolean => Self::Boolean,
+            DataType::Utf8 => Self::Text,
+            DataType::List(item) => Self::List(Box::new(Self::of_type(item.data_type()))),
+            DataType::Struct(fields) => Self::Object(Keys::of_fields(fields)),
+            other => Numbers::of_type(other).map_or(Self::Nothing, Self::Number),
+        }
     }
 
     fn kind(&self) -> &'static str {
@@ -118,6 +129,29 @@ impl Keys {
             keys.join_one(key.clone(), Shape::of(value)?);
         }
         Ok(keys)
+    }
+
+    /// Those that a table has already.
+    pub fn of_fields(fields: &Fields) -> Self {
+        let mut keys = Self::default();
+        for field in fields {
+            keys.join_one(field.name().clone(), Shape::of_type(field.data_type()));
+        }
+        keys
+    }
+
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.shapes.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Those of them that are `wanted`.
+    pub fn only(self, wanted: &HashSet<String>) -> Self {
+        let mut keys = Self::default();
+        for (name, shape) in self.shapes.into_iter().filter(|(name, _)| wanted.contains(name)) {
+            keys.join_one(name, shape);
+        }
+        keys
     }
 
     /// Why other keys do not go with these.
