@@ -1,6 +1,7 @@
 //! `lakegate ingest`: what a source has, and its tables as tables of the lake.
 
 mod files;
+mod grants;
 mod jobs;
 mod list;
 mod runs;
@@ -49,6 +50,8 @@ enum IngestCommand {
     Runs(runs::Command),
     /// List what a source has: tables, columns, keys and comments. Nothing is brought in.
     List(list::Args),
+    /// Print what the source's own privileges and row policies say as a policy file, to be reviewed. Nothing is put in force.
+    Grants(grants::Args),
 }
 
 /// `lakegate ingest run …`
@@ -126,6 +129,7 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
         IngestCommand::Jobs(command) => return jobs::run(command, config).await,
         IngestCommand::Runs(command) => return runs::run(command, config).await,
         IngestCommand::List(args) => return list::run(args, config).await,
+        IngestCommand::Grants(args) => return grants::run(args).await,
     };
     let config = Config::load(config.as_deref())?;
     let context = context(&config).await?;
