@@ -1,6 +1,7 @@
 //! `lakegate ingest`: what a source has, and its tables as tables of the lake.
 
 mod files;
+mod grants;
 mod jobs;
 mod list;
 mod runs;
@@ -51,6 +52,8 @@ enum IngestCommand {
     Runs(runs::Command),
     /// List what a source has: tables, columns, keys and comments. Nothing is brought in.
     List(list::Args),
+    /// Print what the source's own privileges and row policies say as a policy file, to be reviewed. Nothing is put in force.
+    Grants(grants::Args),
 }
 
 /// `lakegate ingest run …`
@@ -128,6 +131,7 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<ExitCode> {
         IngestCommand::Jobs(command) => jobs::run(command, config).await,
         IngestCommand::Runs(command) => runs::run(command, config).await,
         IngestCommand::List(args) => list::run(args, config).await,
+        IngestCommand::Grants(args) => grants::run(args).await,
     };
     done.map(|()| ExitCode::SUCCESS)
 }

@@ -6,6 +6,7 @@
 mod annotate;
 mod describe;
 pub mod drift;
+pub mod grants;
 pub mod jobs;
 mod merge;
 pub mod mode;

@@ -9,17 +9,14 @@ use std::fmt::Write as _;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::grant::GrantSpec;
-use super::model::{Columns, Filter, PolicySet, TableName, Target};
+use super::model::{Columns, Filter, PolicySet, Role, TableName, Target};
 use super::principal::Principal;
 use super::restriction::{Effect, Mask, Restriction, Scope};
 use super::tag::{TagExpression, TaggedObject, Tags};
 
 /// `policy` and the `databases` with their comments as the text of a policy file.
 pub fn export(policy: &PolicySet, databases: &BTreeMap<String, Option<String>>) -> String {
-    let roles = policy.roles.values().map(|role| {
-        let members = list(role.members.iter().map(ToString::to_string));
-        format!("  {}: {{ members: {members} }}", quoted(&role.name))
-    });
+    let roles = policy.roles.values().map(role);
     let tags = policy.tags.values().map(|tag| format!("  {}: {}", quoted(&tag.key), list(tag.values.iter())));
     let filters = policy.filters.values().map(filter);
     let mut specs = BTreeMap::new();
@@ -42,6 +39,17 @@ pub fn export(policy: &PolicySet, databases: &BTreeMap<String, Option<String>>) 
         let _ = write!(text, "{gap}{name}:\n{}\n", lines.join("\n"));
     }
     text
+}
+
+/// A role as the section `roles` has it.
+pub fn role(role: &Role) -> String {
+    let members = list(role.members.iter().map(ToString::to_string));
+    format!("  {}: {{ members: {members} }}", quoted(&role.name))
+}
+
+/// `text` as a comment of one line, whatever is in it, behind `indent`.
+pub fn comment(indent: &str, text: &str) -> String {
+    format!("{indent}# {}\n", text.chars().map(shown).collect::<String>())
 }
 
 /// What is said of a database and of what is in it.
@@ -107,7 +115,8 @@ fn filter(filter: &Filter) -> String {
     format!("  {}: {}", quoted(&filter.name), mapping(&fields))
 }
 
-fn grant(grant: &GrantSpec) -> String {
+/// A grant as the section `grants` has it, on one line.
+pub fn grant(grant: &GrantSpec) -> String {
     let on = match &grant.on {
         Target::Tagged(expression) => expressed(expression),
         other => quoted(&other.to_string()),
@@ -124,7 +133,8 @@ fn grant(grant: &GrantSpec) -> String {
     format!("  - {}", mapping(&fields))
 }
 
-fn restriction(rule: &Restriction) -> String {
+/// A restriction as the section `restrictions` has it, on one line.
+pub fn restriction(rule: &Restriction) -> String {
     let scopes: Vec<String> = rule
         .on
         .iter()
@@ -213,15 +223,19 @@ fn text(value: &str) -> String {
     for letter in value.chars() {
         match letter {
             '"' | '\\' => text.extend(['\\', letter]),
-            '\n' => text.push_str("\\n"),
-            '\t' => text.push_str("\\t"),
-            ' ' => text.push(' '),
-            shown if shown.is_ascii_graphic() || shown.is_alphanumeric() => text.push(shown),
-            other => {
-                let _ = write!(text, "\\U{:08X}", u32::from(other));
-            }
+            other => text.push_str(&shown(other)),
         }
     }
     text.push('"');
     text
+}
+
+/// The letter, or its escape where it could end a line or be shown as something else.
+fn shown(letter: char) -> String {
+    match letter {
+        '\n' => "\\n".to_owned(),
+        '\t' => "\\t".to_owned(),
+        plain if plain == ' ' || plain.is_ascii_graphic() || plain.is_alphanumeric() => plain.to_string(),
+        other => format!("\\U{:08X}", u32::from(other)),
+    }
 }

@@ -89,6 +89,8 @@ pub fn parse(path: &str, text: &str) -> Result<PolicyFile, FileError> {
         // Else the field `on` would be read as the truth value of old YAML.
         strict_booleans: true,
         with_snippet: false,
+        // Nothing is done with them, and those that are kept may be only a few in a row.
+        emit_comments: false,
     };
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(PolicyFile::default());

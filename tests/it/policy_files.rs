@@ -394,6 +394,16 @@ fn an_export_is_read_as_the_policy_that_it_is_of() {
 }
 
 #[test]
+fn any_number_of_comments_may_stand_anywhere() {
+    let comments = "# one\n  # two\n".repeat(2000);
+    let grant = "  - { to: user:a, on: s.t, permissions: [select] }\n";
+    let roles = format!("{comments}roles:\n{comments}  r: {{ members: [user:a] }}\n");
+    let read = parse("policy.yaml", &format!("{roles}{comments}grants:\n{comments}{grant}{comments}{grant}"))
+        .unwrap();
+    assert_eq!((read.roles.len(), read.grants.len()), (1, 2));
+}
+
+#[test]
 fn every_text_survives_an_export() {
     let mut texts: Vec<String> = (0..0x3100_u32)
         .chain([0xd7ff, 0xe000, 0xfeff, 0xfffd, 0x1_f600, 0x10_ffff])

@@ -9,6 +9,7 @@ pub mod known;
 mod mysql;
 pub mod pattern;
 mod postgres;
+pub mod privileges;
 mod sample;
 mod selection;
 mod split;
@@ -31,8 +32,13 @@ use url::Url;
 
 use self::discovery::Discovery;
 use self::known::Known;
+use self::privileges::Privileges;
 use crate::catalog::TakenFile;
 use crate::error::{Error, ErrorKind, Result};
+
+/// What is said of a source in which nobody is granted anything.
+pub const NO_PRIVILEGES: &str = "this source keeps no privileges: whoever may read its file may read all of it; write the grants \
+                             yourself, or begin with `lakegate policy export`";
 
 /// A database, or a place of files, that can be read at one consistent point.
 #[async_trait]
@@ -44,6 +50,14 @@ pub trait Source: Send + Sync {
         let all = ["*".to_owned()];
         let snapshot = self.snapshot(if tables.is_empty() { &all } else { tables }).await?;
         Ok(Discovery { schemas: Vec::new(), tables: snapshot.tables().iter().map(Into::into).collect() })
+    }
+    /// Who may read what matches `tables`, or all that it has when that is empty, by its own privileges.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_request` of a source that keeps no privileges, and when the account may not read them.
+    async fn privileges(&self, _: &[String]) -> Result<Privileges> {
+        Err(Error::invalid_request(NO_PRIVILEGES))
     }
     /// Where it is, without its password.
     fn redacted_url(&self) -> String;
@@ -133,7 +147,7 @@ impl SourceTable {
 }
 
 /// A name as standard SQL reads it back, whatever is in it.
-pub(super) fn quoted(name: &str) -> String {
+pub(in crate::ingest) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

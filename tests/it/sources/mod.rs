@@ -2,6 +2,7 @@
 
 mod discovery;
 mod edges;
+mod grants;
 mod large;
 mod mysql;
 mod parallel;

@@ -53,7 +53,8 @@ impl MySql {
         Ok(Discovery { schemas, tables })
     }
 
-    async fn ask(
+    /// All rows that a question about `schema`, where it is about one, gives.
+    pub(super) async fn ask(
         &self,
         connection: &mut MySqlConnection,
         question: &'static str,
@@ -68,7 +69,7 @@ impl MySql {
     }
 }
 
-fn text(row: &MySqlRow, at: usize) -> Result<String> {
+pub(super) fn text(row: &MySqlRow, at: usize) -> Result<String> {
     read::text(row, at).map(Option::unwrap_or_default)
 }
 

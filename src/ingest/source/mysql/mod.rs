@@ -1,14 +1,17 @@
 //! MySQL and MariaDB as a source: read-only transactions that all see the same consistent snapshot.
 //!
 //! What a column becomes is in `types`, how a row becomes Arrow is in `read`, how several connections come to one point in
-//! time in `point`, all that there is to know of the tables in `discover`; this file connects and lists the tables. The snapshot holds for InnoDB; a table of an engine without transactions (MyISAM, Aria)
+//! time in `point`, all that there is to know of the tables in `discover`, who may read them in `privileges`; this file connects and lists the tables. The snapshot holds for InnoDB; a table of an engine without transactions (MyISAM, Aria)
 //! is read as it is at the moment of reading, since the server knows no older state of it.
 
+mod accounts;
 mod discover;
 mod point;
+mod privileges;
 mod read;
 mod sample;
 mod types;
+mod views;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +28,7 @@ use url::Url;
 use self::types::{Declared, Mapped};
 use super::discovery::Discovery;
 use super::pattern::{self, Found};
+use super::privileges::Privileges;
 use super::selection::{Spelling, furthest};
 use super::split::Parts;
 use super::{
@@ -130,6 +134,10 @@ impl Source for MySql {
 
     async fn discover(&self, tables: &[String]) -> Result<Discovery> {
         self.discovered(tables).await
+    }
+
+    async fn privileges(&self, tables: &[String]) -> Result<Privileges> {
+        self.held(tables).await
     }
 
     fn redacted_url(&self) -> String {

@@ -160,6 +160,7 @@ fn gathered<T>(rows: &[PgRow], read: impl Fn(&PgRow) -> Result<(i64, T)>) -> Res
     Ok(all)
 }
 
-fn value<'r, T: Decode<'r, Postgres> + Type<Postgres>>(row: &'r PgRow, at: usize) -> Result<T> {
+/// The value of a row at a place.
+pub(super) fn value<'r, T: Decode<'r, Postgres> + Type<Postgres>>(row: &'r PgRow, at: usize) -> Result<T> {
     row.try_get(at).map_err(read_failed)
 }

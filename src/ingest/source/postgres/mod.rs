@@ -1,15 +1,18 @@
 //! PostgreSQL as a source: one exported snapshot for all connections, and `COPY` in binary straight into Arrow.
 //!
 //! How the server is reached is in `address`, what a column becomes in `types`, the bytes are read in `copy` and `column`, parts
-//! side by side in `read`; this file connects, opens the point in time and lists the tables; `discover` tells all that there is to know of them.
+//! side by side in `read`; this file connects, opens the point in time and lists the tables; `discover` tells all that there is to know of
+//! them, `privileges` who may read them.
 
 mod address;
 mod column;
 mod copy;
 mod discover;
+mod privileges;
 mod read;
 mod sample;
 mod types;
+mod views;
 
 pub(crate) use self::copy::rows_in;
 use std::sync::Arc;
@@ -26,6 +29,7 @@ use self::read::{Connections, TablePart};
 use self::types::{Declared, Kind, Mapped};
 use super::discovery::Discovery;
 use super::pattern::{Found, choose};
+use super::privileges::Privileges;
 use super::selection::{Spelling, furthest};
 use super::split::Parts;
 use super::{ReadOptions, Selection, Snapshot, Source, SourceTable, TableReader, quoted, without_secrets};
@@ -178,6 +182,11 @@ impl Source for Postgres {
     async fn discover(&self, tables: &[String]) -> Result<Discovery> {
         let mut connection = self.session().await?;
         discover::discover(&mut connection, tables).await
+    }
+
+    async fn privileges(&self, tables: &[String]) -> Result<Privileges> {
+        let mut connection = self.session().await?;
+        privileges::privileges(&mut connection, tables).await
     }
 
     fn redacted_url(&self) -> String {
