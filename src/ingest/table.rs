@@ -55,7 +55,8 @@ impl Loading<'_> {
     /// Reads, writes and publishes it.
     pub async fn run(&self, snapshot: &mut dyn Snapshot) -> Result<Loaded> {
         if let Some(problem) = &self.table.problem {
-            return Err(Error::invalid_request(problem.clone()));
+            let kind = if self.table.is_away { ErrorKind::Unavailable } else { ErrorKind::InvalidRequest };
+            return Err(Error::new(kind, problem.clone()));
         }
         let key = match self.taking {
             Some(_) => Vec::new(),

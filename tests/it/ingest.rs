@@ -109,6 +109,7 @@ fn described(name: &str, schema: SchemaRef) -> SourceTable {
         optional: Vec::new(),
         estimate: None,
         problem: None,
+        is_away: false,
     }
 }
 

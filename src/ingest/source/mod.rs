@@ -128,6 +128,8 @@ pub struct SourceTable {
     pub estimate: Option<u64>,
     /// Why it cannot be brought in: a column of a type that has no equal.
     pub problem: Option<String>,
+    /// Whether that is because its source does not answer now, and may be gone by the next time.
+    pub is_away: bool,
 }
 
 impl SourceTable {

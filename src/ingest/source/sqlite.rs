@@ -136,6 +136,7 @@ async fn describe(connection: &mut SqliteConnection, name: String) -> Result<Sou
         optional,
         estimate: None,
         problem,
+        is_away: false,
     })
 }
 

@@ -344,6 +344,23 @@ async fn objects_of_s3_are_told_by_their_tags() {
     assert_eq!(inbox.rows("SELECT n FROM drop.t ORDER BY n").await, json!([[1], [2]]));
 }
 
+/// What does not answer now may do so the next time, which a job tries; what is no file of this kind never will.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_does_not_answer_is_told_from_a_file_that_cannot_be_read() {
+    let s3 = S3::start("data").await;
+    let mut inbox = Inbox::new().await;
+    inbox.lake = s3.lake("s3://data/lake");
+    inbox.url = "s3://data/raw".to_owned();
+    std::fs::create_dir_all(s3.folder().join("data/raw")).unwrap();
+    std::fs::write(s3.folder().join("data/raw/t.csv"), "n\n1\n").unwrap();
+    s3.refuse_reads(true);
+    assert_eq!(inbox.run(&append()).await.error.unwrap().code, "unavailable");
+    s3.refuse_reads(false);
+    assert_eq!(inbox.takes().await, 1);
+    std::fs::write(s3.folder().join("data/raw/t.csv"), "n\n\"1\n").unwrap();
+    assert_eq!(inbox.run(&Mode::Snapshot).await.error.unwrap().code, "invalid_request");
+}
+
 /// So many that the store is asked and told of them in several statements.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_files_are_remembered() {

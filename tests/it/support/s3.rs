@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -29,6 +29,7 @@ pub struct S3 {
     writes_left: Arc<AtomicI64>,
     /// How many requests after those are refused.
     refusals_left: Arc<AtomicI64>,
+    refuses_reads: Arc<AtomicBool>,
     folder: TempDir,
     server: JoinHandle<()>,
 }
@@ -40,11 +41,13 @@ impl S3 {
         std::fs::create_dir(folder.path().join(bucket)).unwrap();
         let mut service = S3ServiceBuilder::new(FileSystem::new(folder.path()).unwrap());
         service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+        let refuses_reads = Arc::new(AtomicBool::new(false));
         let (writes_left, refusals_left) = (Arc::new(AtomicI64::new(i64::MAX)), Arc::new(AtomicI64::new(0)));
         service.set_access(Access {
             folder: folder.path().to_owned(),
             writes_left: Arc::clone(&writes_left),
             refusals_left: Arc::clone(&refusals_left),
+            refuses_reads: Arc::clone(&refuses_reads),
         });
         let service = service.build();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -58,7 +61,7 @@ impl S3 {
                 });
             }
         });
-        Self { endpoint, writes_left, refusals_left, folder, server }
+        Self { endpoint, writes_left, refusals_left, refuses_reads, folder, server }
     }
 
     /// Lets `writes` more requests that write through and refuses the next `refusals`, as a store does whose rights or space
@@ -66,6 +69,11 @@ impl S3 {
     pub fn refuse_after(&self, writes: i64, refusals: i64) -> i64 {
         self.writes_left.store(writes, Ordering::SeqCst);
         self.refusals_left.swap(refusals, Ordering::SeqCst)
+    }
+
+    /// Whether objects can be listed and not read.
+    pub fn refuse_reads(&self, refuses: bool) {
+        self.refuses_reads.store(refuses, Ordering::SeqCst);
     }
 
     /// Where the buckets lie as folders.
@@ -101,10 +109,14 @@ struct Access {
     folder: PathBuf,
     writes_left: Arc<AtomicI64>,
     refusals_left: Arc<AtomicI64>,
+    refuses_reads: Arc<AtomicBool>,
 }
 
 impl Access {
     fn refuses(&self, operation: &str) -> bool {
+        if operation == "GetObject" && self.refuses_reads.load(Ordering::SeqCst) {
+            return true;
+        }
         let writes = ["PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"];
         writes.contains(&operation)
             && self.writes_left.fetch_sub(1, Ordering::SeqCst) <= 0
@@ -119,7 +131,7 @@ impl S3Access for Access {
             return Err(s3_error!(AccessDenied, "the request is not signed"));
         }
         if self.refuses(context.s3_op().name()) {
-            return Err(s3_error!(AccessDenied, "no more may be written"));
+            return Err(s3_error!(AccessDenied, "no more may be read or written"));
         }
         match context.s3_path().get_bucket_name() {
             Some(bucket) if !self.folder.join(bucket).is_dir() => Err(s3_error!(NoSuchBucket)),

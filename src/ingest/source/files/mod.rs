@@ -35,7 +35,7 @@ use super::pattern::{Found, choose};
 use super::sample;
 use super::{ReadOptions, ReadSummary, Selection, Snapshot, Source, SourceTable, TableReader};
 use crate::catalog::TakenFile;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::lake::Lake;
 
 pub use self::csv::{CsvOptions, CsvTypes};
@@ -212,6 +212,7 @@ impl FilesSnapshot {
         options: ReadOptions,
         rejects: &Arc<Rejects>,
     ) {
+        let is_away = described.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable);
         let (described, problem) = match described {
             Ok(described) => (described, None),
             Err(error) => {
@@ -229,6 +230,7 @@ impl FilesSnapshot {
             key: Vec::new(),
             estimate: rows,
             problem,
+            is_away,
         });
         let (rejects, rejected) = (Arc::clone(rejects), AtomicU64::new(0));
         let reading = Arc::new(Reading { table: name, schema, options, rejects, rejected });

@@ -413,6 +413,7 @@ fn described(listed: &Listed, rows: &[MySqlRow]) -> Result<(SourceTable, Vec<Map
         optional,
         estimate: listed.estimate,
         problem,
+        is_away: false,
     };
     Ok((table, columns))
 }

@@ -232,6 +232,7 @@ async fn described(
         // The server says -1 for a table that it has never looked at.
         estimate: u64::try_from(estimate).ok(),
         problem,
+        is_away: false,
     };
     Ok((table, columns.into()))
 }
