@@ -13,6 +13,7 @@ use lakegate::error::{Error, ErrorKind, Result};
 use lakegate::ingest::mode::Mode;
 use lakegate::ingest::progress::{Progress, Silent};
 use lakegate::ingest::source::{ReadSummary, Selection, Snapshot, Source, SourceTable, TableReader};
+use lakegate::ingest::upkeep::optimize;
 use lakegate::ingest::{self, Context, Job, Summary};
 use lakegate::lake::Lake;
 use lakegate::policy::model::TableName;
@@ -21,6 +22,7 @@ use lakegate::store::record::Format;
 use tokio::sync::mpsc::Sender;
 
 use crate::lake::{ask, folder_lake};
+use crate::support::upkeep::sorted;
 
 /// A source that has these tables, and whose reading ends as told.
 #[derive(Clone)]
@@ -289,6 +291,38 @@ async fn a_store_that_fails_at_any_request_leaves_one_whole_version() {
         }
     }
     assert!(failed >= 4, "{failed} runs were refused");
+}
+
+/// Rows that are laid anew on such a store are the same rows for every reader, and the next attempt does it.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_laid_anew_whole_or_not_at_all_whichever_request_fails() {
+    let s3 = crate::support::s3::S3::start("data").await;
+    let house = House::with(tempfile::tempdir().unwrap(), s3.lake("s3://data/lake")).await;
+    assert!(house.load(vec![given("orders", vec![rows(0..10)], End::Well)]).await.is_complete());
+    let name = TableName::new("sales", "orders");
+    // Another order than before, so that there is something to do.
+    let mut orders = [sorted(&["note"]), sorted(&["id"])].into_iter().cycle();
+    let mut failed = 0;
+    for refusals in [i64::MAX, 1] {
+        for writes in 0.. {
+            s3.refuse_after(writes, refusals);
+            let wanted = orders.next().unwrap();
+            let outcome = optimize(&house.context, &name, &wanted).await;
+            let refused = s3.refuse_after(i64::MAX, 0) != refusals;
+            assert!(house.count("orders").await.starts_with("10|45|"), "{writes}, {refusals}");
+            if let Err(error) = outcome {
+                let told = [ErrorKind::Unavailable, ErrorKind::PermissionDenied];
+                assert!(told.contains(&error.kind()), "{writes}, {refusals}: {error:?}");
+                failed += 1;
+                assert_eq!(optimize(&house.context, &name, &wanted).await.unwrap().rows, 10);
+                assert!(house.count("orders").await.starts_with("10|45|"));
+            }
+            if !refused {
+                break;
+            }
+        }
+    }
+    assert!(failed >= 4, "{failed} were refused");
 }
 
 /// Runs this test again in a process that may write no file above 512 KiB, which is what a full disk looks like.
