@@ -7,7 +7,7 @@ use crate::store::record::{Change, Description};
 impl Catalog {
     /// Keeps what is said of a table, unless it is kept already.
     pub async fn describe(&self, description: Description) -> Result<()> {
-        let state = self.store().load().await?;
+        let state = self.state().await?;
         let is_same = match state.descriptions.get(&description.table) {
             Some(kept) => *kept.value == description,
             None => description.is_empty(),
@@ -20,7 +20,7 @@ impl Catalog {
 
     /// What is said of the table.
     pub async fn description(&self, table: &crate::policy::model::TableName) -> Result<Option<Description>> {
-        let state = self.store().load().await?;
+        let state = self.state().await?;
         Ok(state.descriptions.get(table).map(|kept| Description::clone(&kept.value)))
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! It says what a name stands for, and never whether the reader may know: that is decided before anybody asks here.
 
+mod current;
 mod descriptions;
 mod proposals;
 pub mod publish;

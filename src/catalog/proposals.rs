@@ -25,7 +25,7 @@ impl Catalog {
     }
 
     async fn propose_once(&self, proposals: &[Proposal]) -> Result<usize> {
-        let state = self.store().load().await?;
+        let state = self.state().await?;
         let new = proposals.iter().filter(|proposal| is_new(&state, proposal)).cloned();
         let changes = new.map(Change::CreateProposal).collect::<Vec<_>>();
         let count = changes.len();

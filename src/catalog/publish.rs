@@ -8,6 +8,7 @@ use arrow_schema::{Schema, SchemaRef};
 use chrono::Utc;
 use uuid::Uuid;
 
+use super::current::Current;
 use super::{resolve, shapes};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::Lake;
@@ -23,6 +24,7 @@ use crate::store::record::{
 #[derive(Clone)]
 pub struct Catalog {
     store: Store,
+    current: Arc<Current>,
     actor: String,
 }
 
@@ -36,7 +38,12 @@ pub struct Place {
 impl Catalog {
     /// The catalog in `store`; what is published is written down as done by `actor`.
     pub fn new(store: Store, actor: impl Into<String>) -> Self {
-        Self { store, actor: actor.into() }
+        Self { current: Arc::new(Current::new(store.clone())), store, actor: actor.into() }
+    }
+
+    /// All that the store holds now.
+    pub(super) async fn state(&self) -> Result<Arc<State>> {
+        self.current.state().await
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -50,7 +57,7 @@ impl Catalog {
 
     /// The published table, with the revision that publishing its next version has to know.
     pub async fn find(&self, name: &TableName) -> Result<Option<Versioned<TableRecord>>> {
-        let state = self.store.load().await?;
+        let state = self.state().await?;
         match resolve(&state, name) {
             Ok(table) => {
                 let value = TableRecord::clone(&table.value);
@@ -132,14 +139,14 @@ impl Catalog {
 
     /// The columns of the table `name` that grants with an exclude list do not cover yet.
     pub async fn unreleased(&self, name: &TableName) -> Result<BTreeSet<String>> {
-        let state = self.store.load().await?;
+        let state = self.state().await?;
         Ok(state.unreleased.get(name).map(|kept| kept.value.columns.clone()).unwrap_or_default())
     }
 
     /// Lets grants with an exclude list cover `columns` of the table `name`, which it got later; without any, all of them.
     /// Gives those that were released.
     pub async fn release(&self, name: &TableName, columns: &[String]) -> Result<Vec<String>> {
-        let state = self.store.load().await?;
+        let state = self.state().await?;
         let (released, change) = release(&state, name, columns)?;
         self.store.commit(&self.actor, change.into_iter().collect()).await?;
         Ok(released)
@@ -157,7 +164,7 @@ impl Catalog {
 
     /// All published tables, by name.
     pub async fn tables(&self) -> Result<Vec<TableRecord>> {
-        let state = self.store.load().await?;
+        let state = self.state().await?;
         Ok(state.tables.values().map(|table| TableRecord::clone(&table.value)).collect())
     }
 
@@ -175,7 +182,7 @@ impl Catalog {
         taken: Option<&TakenFiles>,
     ) -> Result<i64> {
         let name = table.name.clone();
-        let state = self.store.load().await?;
+        let state = self.state().await?;
         let mut changes = Vec::new();
         match expected {
             Some(_) => {

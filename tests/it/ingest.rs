@@ -181,6 +181,25 @@ async fn tables_are_published_and_replaced_and_recorded() {
     assert_eq!(audited.iter().filter(|event| event.action == "ingest").count(), 3);
 }
 
+/// What others publish, drop and publish again is what a writer finds, however often it has looked before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_sees_what_others_have_done_since_it_looked() {
+    let (house, name) = (House::new().await, TableName::new("sales", "orders"));
+    let other = Catalog::new(house.store.clone(), "other");
+    let version = async || other.find(&name).await.unwrap().and_then(|found| found.value.version);
+    assert_eq!(version().await, None);
+    for expected in [Some(0), Some(1)] {
+        assert!(house.load(vec![given("orders", vec![rows(0..1)], End::Well)]).await.is_complete());
+        assert_eq!(version().await, expected);
+    }
+    let revision = other.find(&name).await.unwrap().unwrap().revision;
+    assert_eq!(Some(revision), house.context.catalog.find(&name).await.unwrap().map(|found| found.revision));
+    other.drop(&name, revision).await.unwrap();
+    assert!(house.context.catalog.find(&name).await.unwrap().is_none());
+    assert!(house.load(vec![given("orders", vec![rows(0..1)], End::Well)]).await.is_complete());
+    assert_eq!(version().await, Some(0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_fails_keeps_its_version_and_stops_no_other() {
     let house = House::new().await;

@@ -127,7 +127,8 @@ async fn small_files_become_large_ones_and_nothing_else_changes() {
     assert_eq!((done.rows, done.before.files, done.after.files), (160, 4, 1));
     assert_eq!(seen(&gateway, "mia").await, before);
     let mut kept = ids(&gateway, &files(&gateway, "s.t").await[0].path);
-    (kept.sort_unstable(), order.sort_unstable());
+    kept.sort_unstable();
+    order.sort_unstable();
     assert_eq!(kept, order);
     assert_eq!(lay(&gateway, "s.t", &Wanted::default()).await.unwrap().version, None);
 }
