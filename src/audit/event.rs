@@ -83,6 +83,13 @@ impl AuditEvent {
             detail: None,
         }
     }
+
+    /// The same of something that failed, with the code of its `ErrorKind`.
+    #[must_use]
+    pub fn failed(self, code: &str, detail: &str) -> Self {
+        let (error_code, detail) = (Some(code.to_owned()), Some(detail.to_owned()));
+        Self { verdict: Verdict::Failed, error_code, detail, ..self }
+    }
 }
 
 impl Verdict {

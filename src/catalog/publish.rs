@@ -68,6 +68,16 @@ impl Catalog {
         }
     }
 
+    /// As [`Catalog::find`], of a table that must be there.
+    ///
+    /// # Errors
+    ///
+    /// `table_not_found` when it is not.
+    pub async fn found(&self, name: &TableName) -> Result<Versioned<TableRecord>> {
+        let missing = || Error::new(ErrorKind::TableNotFound, format!("table not found: `{name}`"));
+        self.find(name).await?.ok_or_else(missing)
+    }
+
     /// Where the next version of the table `name` goes: the folder of the published one, or a new one in `lake`.
     pub async fn place(&self, lake: &Lake, name: &TableName) -> Result<Place> {
         let now = Utc::now();

@@ -87,6 +87,17 @@ pub struct WhatArgs {
     into: String,
 }
 
+/// Which tables of a source are looked at.
+#[derive(Debug, Clone, clap::Args)]
+pub struct WhichArgs {
+    /// Names, or patterns with `*`; all tables of all schemas unless given.
+    #[arg(long, value_delimiter = ',')]
+    tables: Vec<String>,
+    /// Names or patterns of tables to leave out.
+    #[arg(long, value_delimiter = ',', value_name = "TABLES")]
+    exclude: Vec<String>,
+}
+
 /// How tables are brought in, once or by a job.
 #[derive(Debug, Clone, clap::Args)]
 pub struct HowArgs {

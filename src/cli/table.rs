@@ -10,12 +10,12 @@ use super::upkeep::{OptimizeArgs, VacuumArgs};
 use crate::catalog::publish::Catalog;
 use crate::catalog::register::register;
 use crate::config::Config;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::lake::Lake;
 use crate::policy::model::TableName;
 use crate::query::sql_type;
 use crate::store::Store;
-use crate::store::record::{Description, Format, TableRecord, Versioned};
+use crate::store::record::{Description, Format, TableRecord};
 
 /// Arguments of `lakegate table`.
 #[derive(Debug, clap::Args)]
@@ -86,7 +86,7 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
             print_columns(&record, &Description::nothing(table));
         }
         TableCommand::Show { table } => {
-            let record = found(&catalog, &table).await?.value;
+            let record = catalog.found(&table).await?.value;
             let said = catalog.description(&table).await?;
             show(&record, &said.unwrap_or_else(|| Description::nothing(table.clone())));
             let waiting = catalog.unreleased(&table).await?;
@@ -95,12 +95,12 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
             }
         }
         TableCommand::Versions { table } => {
-            for version in catalog.versions(&found(&catalog, &table).await?.value).await? {
+            for version in catalog.versions(&catalog.found(&table).await?.value).await? {
                 println!("{:>8} {}", version.version, version.published_at.to_rfc3339());
             }
         }
         TableCommand::Drop { table } => {
-            let kept = found(&catalog, &table).await?;
+            let kept = catalog.found(&table).await?;
             catalog.drop(&table, kept.revision).await?;
             println!("{table} is no longer a table; its files stay at {}", kept.value.location);
         }
@@ -124,11 +124,6 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
         }
     }
     Ok(())
-}
-
-async fn found(catalog: &Catalog, table: &TableName) -> Result<Versioned<TableRecord>> {
-    let missing = || Error::new(ErrorKind::TableNotFound, format!("table not found: `{table}`"));
-    catalog.find(table).await?.ok_or_else(missing)
 }
 
 fn show(record: &TableRecord, said: &Description) {

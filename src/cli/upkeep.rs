@@ -82,11 +82,10 @@ impl OptimizeArgs {
             (.., true) => Some(Order::Any),
             _ => None,
         };
-        let said = |is_some: bool, is_none: bool| is_some || is_none;
         Wanted {
             order,
-            partition: said(!self.partition.is_empty(), self.unpartitioned).then_some(self.partition),
-            bloom: said(!self.bloom.is_empty(), self.no_bloom).then_some(self.bloom),
+            partition: (self.unpartitioned || !self.partition.is_empty()).then_some(self.partition),
+            bloom: (self.no_bloom || !self.bloom.is_empty()).then_some(self.bloom),
         }
     }
 }

@@ -9,6 +9,7 @@ use arrow::datatypes::{Float32Type, Float64Type};
 use arrow_schema::{DataType, SchemaRef};
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta};
 use datafusion::scalar::ScalarValue;
+use deltalake_core::kernel::Add;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::file::metadata::ParquetMetaData;
 use serde_json::{Map, Number, Value, json};
@@ -225,6 +226,21 @@ fn decimal(value: &ScalarValue) -> Option<String> {
     let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = places + 1);
     let (whole, fraction) = digits.split_at_checked(digits.len().checked_sub(places)?)?;
     Some(if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") })
+}
+
+/// How many rows `file` has, by the statistics that were written with it.
+pub(super) fn rows(file: &Add) -> Option<u64> {
+    told(file)?.get("numRecords")?.as_u64()
+}
+
+/// Whether a row of `file` has no value in `column`, by the statistics that were written with it.
+pub(super) fn has_null(file: &Add, column: &str) -> bool {
+    let nulls = told(file).and_then(|stats| stats.get("nullCount")?.get(column)?.as_u64());
+    nulls.is_some_and(|nulls| nulls > 0)
+}
+
+fn told(file: &Add) -> Option<Value> {
+    serde_json::from_str(file.stats.as_deref()?).ok()
 }
 
 #[cfg(test)]

@@ -7,12 +7,12 @@
 use std::sync::Arc;
 
 use arrow_schema::{Schema, SchemaRef};
-use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
+use datafusion::prelude::{DataFrame, SessionContext};
 use deltalake_core::kernel::Add;
 use futures::TryStreamExt;
 
 use super::source::quoted;
-use super::spill::{BATCH_ROWS, count, failed, session};
+use super::spill::{count, failed, in_order, session};
 use super::write::{TableWriter, Totals};
 use crate::error::{Error, Result};
 use crate::lake::DeltaLog;
@@ -75,9 +75,7 @@ impl Merge<'_> {
 
     /// All rows of `there` with the types of the table, file by file and each in its order.
     pub async fn rewritten(&self, there: &[Add]) -> Result<Vec<Add>> {
-        let session = SessionContext::new_with_config(
-            SessionConfig::new().with_target_partitions(1).with_batch_size(BATCH_ROWS),
-        );
+        let session = in_order();
         let mut written = Vec::new();
         for file in there {
             let outcome = async {

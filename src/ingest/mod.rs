@@ -31,7 +31,7 @@ use std::time::Instant;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::audit::event::{AuditEvent, Verdict};
+use crate::audit::event::AuditEvent;
 use crate::audit::sink::AuditSink;
 use crate::catalog::publish::Catalog;
 use crate::error::{Error, Result};
@@ -230,12 +230,10 @@ fn event(context: &Context, source: &str, mode: &Mode, done: &TableSummary) -> A
         "source": source, "mode": mode.to_string(), "version": done.version, "nulled": done.nulled,
         "columns": done.columns, "rejected": done.rejected,
     });
-    if let Some(failure) = &done.error {
-        event.verdict = Verdict::Failed;
-        event.error_code = Some(failure.code.to_owned());
-        event.detail = Some(failure.detail.clone());
+    match &done.error {
+        Some(failure) => event.failed(failure.code, &failure.detail),
+        None => event,
     }
-    event
 }
 
 impl fmt::Debug for Context {

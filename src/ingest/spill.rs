@@ -12,7 +12,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Small batches, since each of about ten operators must have room for one with long texts.
-pub(super) const BATCH_ROWS: usize = 1024;
+const BATCH_ROWS: usize = 1024;
 
 /// A session whose joins and sorts spill what is more than `memory` bytes.
 pub(super) fn session(memory: u64) -> Result<SessionContext> {
@@ -24,6 +24,13 @@ pub(super) fn session(memory: u64) -> Result<SessionContext> {
     let pool = Arc::new(FairSpillPool::new(memory));
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc().map_err(failed)?;
     Ok(SessionContext::new_with_config_rt(config, runtime))
+}
+
+/// A session that reads one file after the other, each in its order.
+pub(super) fn in_order() -> SessionContext {
+    SessionContext::new_with_config(
+        SessionConfig::new().with_target_partitions(1).with_batch_size(BATCH_ROWS),
+    )
 }
 
 /// How many rows there are.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 use deltalake_core::kernel::Add;
-use serde_json::Value;
 
+use super::describe;
 use super::drift::{Drift, Evolved, OnDrift, evolve};
 use super::merge::{Keys, Merge, Merged};
 use super::mode::{Deletes, Mode};
@@ -308,7 +308,7 @@ impl Target<'_> {
             return Err(Error::internal(format!("of `{name}`, {rows} rows were read and {written} written")));
         }
         if let Some(column) =
-            self.key.iter().find(|column| read.files.iter().any(|file| has_null(file, column)))
+            self.key.iter().find(|column| read.files.iter().any(|file| describe::has_null(file, column)))
         {
             self.remove(&read.files).await;
             return Err(Error::invalid_request(format!(
@@ -335,11 +335,4 @@ impl Target<'_> {
     async fn remove(&self, files: &[Add]) {
         TableWriter::new(self.log, self.schema.clone(), 0).abandon(files).await;
     }
-}
-
-/// Whether a row of `file` has no value in `column`, by the statistics that were written with it.
-fn has_null(file: &Add, column: &str) -> bool {
-    let stats = file.stats.as_deref().and_then(|stats| serde_json::from_str::<Value>(stats).ok());
-    let nulls = stats.as_ref().and_then(|stats| stats.get("nullCount")?.get(column)?.as_u64());
-    nulls.is_some_and(|nulls| nulls > 0)
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::Utc;
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
-use super::stores::failed;
+use super::stores::{failed, remove};
 use crate::error::Result;
 
 /// A folder below the lake's root.
@@ -42,7 +42,7 @@ impl Area {
 
     /// Removes the files `names`. What is not there is no failure.
     pub async fn remove(&self, names: Vec<String>) -> Result<()> {
-        self.remove_all(names.iter().map(|name| self.path(name)).collect()).await
+        remove(self.store.as_ref(), &self.location, names.iter().map(|name| self.path(name)).collect()).await
     }
 
     /// Removes every file that was written longer than `age` ago, and says how many there were.
@@ -56,21 +56,8 @@ impl Area {
             .await
             .map_err(|cause| failed(&self.location, cause))?;
         let count = old.len();
-        self.remove_all(old).await?;
+        remove(self.store.as_ref(), &self.location, old).await?;
         Ok(count)
-    }
-
-    async fn remove_all(&self, paths: Vec<Path>) -> Result<()> {
-        let paths = futures::stream::iter(paths.into_iter().map(Ok)).boxed();
-        let mut removed = self.store.delete_stream(paths);
-        while let Some(outcome) = removed.next().await {
-            match outcome {
-                // Another node may be faster.
-                Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(cause) => return Err(failed(&self.location, cause)),
-            }
-        }
-        Ok(())
     }
 
     fn path(&self, name: &str) -> Path {

@@ -7,12 +7,13 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde_json::Value;
 
 use super::delta::DeltaLog;
 use super::layout::{is_data, is_log};
-use super::stores::failed;
+use super::stores::{failed, remove};
 use crate::error::Result;
 
 /// How many commits of a log are read at a time.
@@ -66,18 +67,8 @@ impl DeltaLog {
     /// Removes data files. One that is gone already is no failure.
     pub async fn remove(&self, names: &[String]) -> Result<()> {
         let (store, folder) = self.folder();
-        let paths = names.iter().map(|name| {
-            Ok(folder.parts().chain(object_store::path::Path::from(name.as_str()).parts()).collect())
-        });
-        let paths = futures::stream::iter(paths.collect::<Vec<_>>()).boxed();
-        let mut removed = store.delete_stream(paths);
-        while let Some(outcome) = removed.next().await {
-            match outcome {
-                Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(cause) => return Err(failed(self.location(), cause)),
-            }
-        }
-        Ok(())
+        let path = |name: &String| folder.parts().chain(Path::from(name.as_str()).parts()).collect();
+        remove(store.as_ref(), self.location(), names.iter().map(path).collect()).await
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use datafusion::error::DataFusionError;
 use datafusion::execution::object_store::{ObjectStoreRegistry, ObjectStoreUrl};
+use futures::StreamExt;
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -113,6 +114,19 @@ pub(crate) fn failed(location: &str, cause: object_store::Error) -> Error {
         _ => reason(&cause, location),
     };
     Error::unavailable(detail, cause)
+}
+
+/// Removes `paths`, which are of `location`. What is not there is no failure: another node may be faster.
+pub(super) async fn remove(store: &dyn ObjectStore, location: &str, paths: Vec<Path>) -> Result<()> {
+    let paths = futures::stream::iter(paths.into_iter().map(Ok)).boxed();
+    let mut removed = store.delete_stream(paths);
+    while let Some(outcome) = removed.next().await {
+        match outcome {
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(cause) => return Err(failed(location, cause)),
+        }
+    }
+    Ok(())
 }
 
 /// Nothing lies at `location`.

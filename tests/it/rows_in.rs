@@ -19,7 +19,7 @@ use lakegate::ingest::progress::{Progress, Silent};
 use lakegate::ingest::rows::Inserts;
 use lakegate::ingest::source::files::{CsvOptions, FileOptions};
 use lakegate::ingest::source::{self, ReadOptions};
-use lakegate::ingest::{self, Context, Job};
+use lakegate::ingest::{self, Job};
 use lakegate::policy::model::TableName;
 use lakegate::store::AuditFilter;
 use serde_json::{Value, json};
@@ -39,13 +39,7 @@ async fn bring_in(gateway: &Gateway, name: &str, batch: &RecordBatch) {
             .unwrap();
     writer.write(batch).unwrap();
     writer.close().unwrap();
-    let context = Context {
-        catalog: Catalog::new(gateway.app.store.clone(), "test"),
-        lake: gateway.app.lake.clone(),
-        audit: gateway.app.audit.clone(),
-        memory: 64 << 20,
-        door: "test",
-    };
+    let context = gateway.ingestion(64 << 20);
     let files = FileOptions { lake: context.lake.clone(), csv: CsvOptions::default(), rejects: None };
     let url = url::Url::from_file_path(&path).unwrap().to_string();
     let mut source = source::open_with_files(&url, ReadOptions::default(), files).await.unwrap();

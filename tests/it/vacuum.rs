@@ -10,7 +10,7 @@ use lakegate::ingest::upkeep::{Keeping, Vacuumed, vacuum};
 use serde_json::json;
 
 use crate::support::gateway::Gateway;
-use crate::support::upkeep::{context, lay, log, sorted};
+use crate::support::upkeep::{MEMORY, lay, log, sorted};
 use crate::support::versions::{append, leave_unpublished, publish};
 
 const COLUMNS: [&str; 1] = ["id bigint"];
@@ -30,7 +30,7 @@ async fn gateway() -> Gateway {
 async fn removed(gateway: &Gateway, keeping: Keeping) -> Result<Vacuumed> {
     // The clock of the catalog has microseconds.
     tokio::time::sleep(Duration::from_millis(2)).await;
-    let context = context(gateway);
+    let context = gateway.ingestion(MEMORY);
     let outcome = vacuum(&context, &"s.t".parse().unwrap(), keeping, false).await;
     context.audit.flush().await;
     outcome
@@ -58,7 +58,7 @@ async fn versions_that_are_over_go_with_the_files_that_no_other_has() {
     assert_eq!(removed(&gateway, week).await.unwrap().versions, [0_i64; 0]);
     assert_eq!(stored(&gateway), 3);
 
-    let trial = vacuum(&context(&gateway), &"s.t".parse().unwrap(), AT_ONCE, true).await.unwrap();
+    let trial = vacuum(&gateway.ingestion(MEMORY), &"s.t".parse().unwrap(), AT_ONCE, true).await.unwrap();
     assert_eq!((trial.versions.as_slice(), trial.files), ([0, 1].as_slice(), 2));
     assert_eq!((stored(&gateway), ids(&gateway, "").await.as_str()), (3, "[[3]]"));
     let done = removed(&gateway, AT_ONCE).await.unwrap();

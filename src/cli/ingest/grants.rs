@@ -4,6 +4,7 @@
 
 use std::io::{self, Write};
 
+use super::WhichArgs;
 use crate::error::{Error, Result};
 use crate::ingest::grants::offer;
 use crate::ingest::source::{self, NO_PRIVILEGES, ReadOptions};
@@ -14,12 +15,8 @@ pub struct Args {
     /// postgres://… or mysql://…
     #[arg(long)]
     source: String,
-    /// Names, or patterns with `*`; all tables of all schemas unless given.
-    #[arg(long, value_delimiter = ',')]
-    tables: Vec<String>,
-    /// Names or patterns of tables to leave out.
-    #[arg(long, value_delimiter = ',', value_name = "TABLES")]
-    exclude: Vec<String>,
+    #[command(flatten)]
+    which: WhichArgs,
     /// The database that the tables are in, as `ingest run --into` has it.
     #[arg(long, value_name = "DATABASE")]
     into: String,
@@ -34,7 +31,7 @@ pub(super) async fn run(args: Args) -> Result<()> {
         return Err(Error::invalid_request(NO_PRIVILEGES));
     }
     let source = source::open(&args.source, ReadOptions::default()).await?;
-    let privileges = source.privileges(&args.tables).await?.without(&args.exclude)?;
+    let privileges = source.privileges(&args.which.tables).await?.without(&args.which.exclude)?;
     let offer = offer(&privileges, &args.into, &args.roles_prefix)?;
     let text = offer.print(&source.redacted_url())?;
     let mut out = io::stdout().lock();
@@ -53,6 +50,9 @@ pub(super) async fn run(args: Args) -> Result<()> {
 /// A password may be part of the source's URL, so it is not shown.
 impl std::fmt::Debug for Args {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Args").field("tables", &self.tables).field("into", &self.into).finish_non_exhaustive()
+        f.debug_struct("Args")
+            .field("tables", &self.which.tables)
+            .field("into", &self.into)
+            .finish_non_exhaustive()
     }
 }

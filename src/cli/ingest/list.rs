@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
+use super::WhichArgs;
 use crate::cli::shell::table::printable;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -29,12 +30,8 @@ pub struct Args {
     /// postgres://…, mysql://… or sqlite://…
     #[arg(long)]
     source: String,
-    /// Names, or patterns with `*`; all tables of all schemas unless given.
-    #[arg(long, value_delimiter = ',')]
-    tables: Vec<String>,
-    /// Names or patterns of tables to leave out.
-    #[arg(long, value_delimiter = ',', value_name = "TABLES")]
-    exclude: Vec<String>,
+    #[command(flatten)]
+    which: WhichArgs,
     /// Also list the columns of each table.
     #[arg(long)]
     columns: bool,
@@ -63,9 +60,9 @@ pub(super) async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
         }
         false => source::open(&args.source, options).await?,
     };
-    let found = source.discover(&args.tables).await?.without(&args.exclude)?;
+    let found = source.discover(&args.which.tables).await?.without(&args.which.exclude)?;
     let personal = match args.sample {
-        Some(rows) => personal(source.as_ref(), &args.tables, &found, rows).await?,
+        Some(rows) => personal(source.as_ref(), &args.which.tables, &found, rows).await?,
         None => Personal::new(),
     };
     let mut out = BufWriter::new(io::stdout().lock());
@@ -90,7 +87,7 @@ pub(super) async fn run(args: Args, config: Option<PathBuf>) -> Result<()> {
 /// A password may be part of the source's URL, so it is not shown.
 impl std::fmt::Debug for Args {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Args").field("tables", &self.tables).finish_non_exhaustive()
+        f.debug_struct("Args").field("tables", &self.which.tables).finish_non_exhaustive()
     }
 }
 

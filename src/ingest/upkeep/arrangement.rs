@@ -122,15 +122,11 @@ impl Arrangement {
         for partition in &self.partition {
             partition.check(named(schema, &partition.column)?)?;
         }
-        let ordered = match &self.order {
-            Order::Any => &[],
-            Order::Sort(columns) => columns.as_slice(),
-            Order::Zorder(columns) if columns.len() > MOST_CURVE_COLUMNS => {
-                let most = MOST_CURVE_COLUMNS;
-                return Err(Error::invalid_request(format!("a Z-order is along {most} columns at most")));
-            }
-            Order::Zorder(columns) => columns.as_slice(),
-        };
+        let ordered = self.order.columns();
+        if matches!(self.order, Order::Zorder(_)) && ordered.len() > MOST_CURVE_COLUMNS {
+            let most = MOST_CURVE_COLUMNS;
+            return Err(Error::invalid_request(format!("a Z-order is along {most} columns at most")));
+        }
         for column in ordered.iter().chain(&self.bloom) {
             let field = named(schema, column)?;
             if field.data_type().is_nested() {
@@ -152,19 +148,23 @@ impl Arrangement {
 
     /// The columns by which files and row groups are left out.
     pub(super) fn columns(&self) -> Vec<String> {
-        let ordered = match &self.order {
-            Order::Any => &[],
-            Order::Sort(columns) | Order::Zorder(columns) => columns.as_slice(),
-        };
         self.partition
             .iter()
             .map(|partition| partition.column.clone())
-            .chain(ordered.iter().cloned())
+            .chain(self.order.columns().iter().cloned())
             .collect()
     }
 }
 
 impl Order {
+    /// The columns that it is by.
+    pub(super) fn columns(&self) -> &[String] {
+        match self {
+            Self::Any => &[],
+            Self::Sort(columns) | Self::Zorder(columns) => columns,
+        }
+    }
+
     fn is_any(&self) -> bool {
         *self == Self::Any
     }
@@ -244,13 +244,12 @@ impl fmt::Display for Partition {
 impl fmt::Display for Arrangement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let partition = self.partition.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let (sort, zorder) = match &self.order {
-            Order::Any => (&[][..], &[][..]),
-            Order::Sort(columns) => (columns.as_slice(), &[][..]),
-            Order::Zorder(columns) => (&[][..], columns.as_slice()),
+        let order = match self.order {
+            Order::Zorder(_) => "zorder",
+            Order::Any | Order::Sort(_) => "sort",
         };
         let all =
-            [("partition", partition.as_slice()), ("sort", sort), ("zorder", zorder), ("bloom", &self.bloom)];
+            [("partition", partition.as_slice()), (order, self.order.columns()), ("bloom", &self.bloom)];
         let all = all.into_iter().filter(|(_, columns)| !columns.is_empty());
         let all = all.map(|(what, columns)| format!("{what} {}", columns.join(", "))).collect::<Vec<_>>();
         f.write_str(&all.join("; "))

@@ -16,16 +16,15 @@ pub use vacuum::{Keeping, Vacuumed, vacuum};
 use uuid::Uuid;
 
 use super::Context;
-use crate::audit::event::{AuditEvent, Verdict};
+use crate::audit::event::AuditEvent;
 use crate::catalog::TableRecord;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::policy::model::TableName;
 use crate::store::record::Format;
 
 /// The published table `name`, which must be one that the lake keeps itself.
 async fn kept(context: &Context, name: &TableName) -> Result<(TableRecord, i64)> {
-    let missing = || Error::new(ErrorKind::TableNotFound, format!("table not found: `{name}`"));
-    let record = context.catalog.find(name).await?.ok_or_else(missing)?.value;
+    let record = context.catalog.found(name).await?.value;
     match record.version {
         Some(version) if record.format == Format::Delta && context.lake.owns(&record.location) => {
             Ok((record, version))
@@ -48,10 +47,8 @@ fn event(
     event.door = Some(context.door.to_owned());
     event.tables = vec![name.to_string()];
     event.policy = told;
-    if let Some(error) = error {
-        event.verdict = Verdict::Failed;
-        event.error_code = Some(error.kind().code().to_owned());
-        event.detail = Some(error.detail().to_owned());
+    match error {
+        Some(error) => event.failed(error.kind().code(), error.detail()),
+        None => event,
     }
-    event
 }

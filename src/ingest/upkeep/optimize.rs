@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow_schema::SchemaRef;
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::prelude::SessionContext;
 use deltalake_core::kernel::Add;
 use futures::TryStreamExt;
 use serde::Serialize;
@@ -21,8 +21,9 @@ use super::{event, kept};
 use crate::catalog::TableRecord;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::Context;
+use crate::ingest::describe;
 use crate::ingest::source::quoted;
-use crate::ingest::spill::{BATCH_ROWS, failed, session};
+use crate::ingest::spill::{failed, in_order, session};
 use crate::ingest::write::{Layout, TableWriter};
 use crate::lake::{DeltaLog, Property};
 use crate::policy::model::TableName;
@@ -170,10 +171,7 @@ impl<'a> Laying<'a> {
     /// A session with the rows of `files`.
     fn session(&self, files: &[Add]) -> Result<SessionContext> {
         let session = match self.arrangement.is_loose() {
-            // As they came, one file after the other.
-            true => SessionContext::new_with_config(
-                SessionConfig::new().with_target_partitions(1).with_batch_size(BATCH_ROWS),
-            ),
+            true => in_order(),
             false => session(self.context.memory / 2)?,
         };
         session.register_table(ROWS, self.log.reading(&self.schema, files)?).map_err(failed)?;
@@ -231,18 +229,17 @@ impl<'a> Laying<'a> {
 
     /// The columns to sort by; along the curve, a function of them that `session` then knows.
     async fn order(&self, session: &SessionContext, chosen: &[Add]) -> Result<Vec<String>> {
-        let columns = match &self.arrangement.order {
-            Order::Any => return Ok(Vec::new()),
-            Order::Sort(columns) => return Ok(columns.iter().map(|name| quoted(name)).collect()),
-            Order::Zorder(columns) => columns,
-        };
-        let rows = chosen.iter().filter_map(rows_of).sum();
+        let columns = self.arrangement.order.columns();
+        let names = columns.iter().map(|name| quoted(name)).collect::<Vec<_>>();
+        if !matches!(self.arrangement.order, Order::Zorder(_)) {
+            return Ok(names);
+        }
+        let rows = chosen.iter().filter_map(describe::rows).sum();
         let curve = Curve::sampled(session, ROWS, columns, rows).await?;
         let table = session.table(ROWS).await.map_err(failed)?;
         let kind = |name: &String| Ok(table.schema().as_arrow().field_with_name(name)?.data_type().clone());
         let kinds = columns.iter().map(kind).collect::<Result<Vec<_>, arrow_schema::ArrowError>>();
         session.register_udf(curve.function(kinds.map_err(Error::internal)?));
-        let names = columns.iter().map(|name| quoted(name)).collect::<Vec<_>>();
         Ok(vec![format!("z_order({})", names.join(", "))])
     }
 
@@ -254,7 +251,7 @@ impl<'a> Laying<'a> {
 
     /// A table is not published with other rows than it had.
     fn refuse_loss(&self, chosen: &[Add], rows: u64) -> Result<()> {
-        let counted = chosen.iter().map(rows_of).sum::<Option<u64>>();
+        let counted = chosen.iter().map(describe::rows).sum::<Option<u64>>();
         match counted {
             Some(counted) if counted != rows => {
                 let name = &self.record.name;
@@ -340,10 +337,4 @@ impl Size {
         let bytes = files.iter().filter_map(|file| u64::try_from(file.size).ok()).sum();
         Self { files: files.len(), bytes }
     }
-}
-
-/// By the statistics that were written with it.
-fn rows_of(file: &Add) -> Option<u64> {
-    let stats: Value = serde_json::from_str(file.stats.as_deref()?).ok()?;
-    stats.get("numRecords")?.as_u64()
 }

@@ -35,9 +35,9 @@ pub struct Keeping {
 }
 
 /// What has become of the versions of a table.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Vacuumed {
-    pub table: String,
+    pub table: TableName,
     /// That are gone.
     pub versions: Vec<i64>,
     /// That are over and that queries read.
@@ -74,7 +74,8 @@ pub async fn vacuum(
 async fn removed(context: &Context, name: &TableName, keeping: Keeping, is_trial: bool) -> Result<Vacuumed> {
     let limit = keeping.limit(Utc::now())?;
     let (record, _) = kept(context, name).await?;
-    let mut done = Vacuumed { table: name.to_string(), ..Vacuumed::default() };
+    let mut done =
+        Vacuumed { table: name.clone(), versions: Vec::new(), in_use: Vec::new(), files: 0, bytes: 0 };
     let log = context.lake.delta_log(&record.location)?;
     // Read before the versions are: what is named by then is of a version, or of none any more.
     let stored = log.stored().await?;

@@ -4,14 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
-use lakegate::app::audit_into;
-use lakegate::catalog::publish::Catalog;
 use lakegate::ingest::drift::OnDrift;
 use lakegate::ingest::mode::{Deletes, Growth, Mode};
 use lakegate::ingest::progress::{Progress, Silent};
 use lakegate::ingest::source::files::FileOptions;
 use lakegate::ingest::source::{self, ReadOptions};
-use lakegate::ingest::{self, Context, Job, Summary, TableSummary};
+use lakegate::ingest::{self, Job, Summary, TableSummary};
 use lakegate::lake::Lake;
 use lakegate::policy::model::TableName;
 use serde_json::{Value, json};
@@ -66,13 +64,7 @@ impl Inbox {
 
     async fn all(&self, mode: &Mode) -> lakegate::error::Result<Summary> {
         let app = &self.gateway.app;
-        let context = Context {
-            catalog: Catalog::new(app.store.clone(), "test"),
-            lake: app.lake.clone(),
-            audit: audit_into(&app.store),
-            door: "test",
-            memory: 16 << 20,
-        };
+        let context = self.gateway.ingestion(16 << 20);
         let files = FileOptions { rejects: self.rejects.clone(), ..FileOptions::of(&self.lake) };
         let mut source = source::open_with_files(&self.url, ReadOptions::default(), files).await?;
         let job = Job {

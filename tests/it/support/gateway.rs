@@ -7,12 +7,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lakegate::app::App;
+use lakegate::app::{App, audit_into};
 use lakegate::catalog::publish::Catalog;
 use lakegate::catalog::register::register;
 use lakegate::cli::init::lay_out;
 use lakegate::config::Config;
 use lakegate::identity::LocalIssuer;
+use lakegate::ingest::Context;
 use lakegate::policy::model::TableName;
 use lakegate::serve::listener::Listener;
 use lakegate::store::record::{Change, Database, Format};
@@ -79,6 +80,17 @@ impl Gateway {
         }));
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(120)).build().unwrap();
         Self { app, folder, url, flight, postgres, issuer, stop, client }
+    }
+
+    /// What brings tables into the lake of this gateway, and may hold `memory` bytes.
+    pub fn ingestion(&self, memory: u64) -> Context {
+        Context {
+            catalog: Catalog::new(self.app.store.clone(), "test"),
+            lake: self.app.lake.clone(),
+            audit: audit_into(&self.app.store),
+            door: "test",
+            memory,
+        }
     }
 
     /// Registers `text` as a CSV table called `name`.

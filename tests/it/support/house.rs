@@ -2,13 +2,11 @@
 
 use std::path::Path;
 
-use lakegate::app::audit_into;
-use lakegate::catalog::publish::Catalog;
 use lakegate::ingest::drift::OnDrift;
 use lakegate::ingest::mode::Mode;
 use lakegate::ingest::progress::Silent;
 use lakegate::ingest::source::{self, ReadOptions, Unrepresentable};
-use lakegate::ingest::{self, Context, Job, TableSummary};
+use lakegate::ingest::{self, Job, TableSummary};
 use serde_json::Value;
 use sqlx::any::install_default_drivers;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor};
@@ -52,13 +50,7 @@ impl House {
 
     pub async fn run(&self, table: &str, mode: &Mode) -> TableSummary {
         let app = &self.gateway.app;
-        let context = Context {
-            catalog: Catalog::new(app.store.clone(), "test"),
-            lake: app.lake.clone(),
-            audit: audit_into(&app.store),
-            door: "test",
-            memory: 16 << 20,
-        };
+        let context = self.gateway.ingestion(16 << 20);
         let unrepresentable = if self.lenient { Unrepresentable::Null } else { Unrepresentable::Fail };
         let options = ReadOptions { unrepresentable, ..ReadOptions::default() };
         let mut source = source::open(&self.url, options).await.unwrap();

@@ -1,31 +1,19 @@
 //! Tables that are kept in shape by the library, as the command line does it.
 
 use deltalake_core::kernel::Add;
-use lakegate::app::audit_into;
-use lakegate::catalog::publish::Catalog;
 use lakegate::error::Result;
-use lakegate::ingest::Context;
 use lakegate::ingest::upkeep::{Optimized, Order, Partition, Wanted, optimize};
 use lakegate::lake::DeltaLog;
 use lakegate::policy::model::TableName;
 
 use super::gateway::Gateway;
 
-/// What works on the lake of `gateway`.
-pub fn context(gateway: &Gateway) -> Context {
-    let app = &gateway.app;
-    Context {
-        catalog: Catalog::new(app.store.clone(), "test"),
-        lake: app.lake.clone(),
-        audit: audit_into(&app.store),
-        door: "test",
-        memory: 64 << 20,
-    }
-}
+/// What keeps tables in shape may hold so many bytes.
+pub const MEMORY: u64 = 64 << 20;
 
 /// Lays `table` anew.
 pub async fn lay(gateway: &Gateway, table: &str, wanted: &Wanted) -> Result<Optimized> {
-    let context = context(gateway);
+    let context = gateway.ingestion(MEMORY);
     let outcome = optimize(&context, &table.parse().unwrap(), wanted).await;
     context.audit.flush().await;
     gateway.app.refresh().await.unwrap();

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
-use sqlx::{AssertSqlSafe, Column, ConnectOptions, Connection, Executor, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, MySql, Row};
 
-use super::{Compared, Seen, compared, governed, printed, seen_here, told};
+use super::{Compared, Seen, compared, governed, printed, seen_here, seen_there, told};
 use crate::sources::mysql;
 use crate::support::mariadb::MariaDbServer;
 
@@ -90,27 +90,9 @@ async fn connected(user: &str) -> MySqlConnection {
     options.connect().await.unwrap_or_else(|error| panic!("{user}: {error}"))
 }
 
-async fn seen_there(connection: &mut MySqlConnection, table: &str, columns: &[String]) -> Option<Seen> {
+async fn seen_by(connection: &mut MySqlConnection, table: &str, columns: &[String]) -> Option<Seen> {
     let quoted = |name: &str| format!("`{}`", name.replace('`', "``"));
-    let mut readable = Vec::new();
-    for column in columns {
-        let sql = format!("SELECT {} FROM {table}", quoted(column));
-        if connection.fetch_all(AssertSqlSafe(sql)).await.is_ok() {
-            readable.push(column);
-        }
-    }
-    if readable.is_empty() {
-        return None;
-    }
-    let listed = readable.iter().map(|name| format!("CAST({0} AS CHAR) AS {0}", quoted(name)));
-    let listed = listed.collect::<Vec<_>>().join(", ");
-    let sql = format!("SELECT {listed} FROM {table}");
-    let rows = connection.fetch_all(AssertSqlSafe(sql)).await.unwrap();
-    let row = |row: sqlx::mysql::MySqlRow| {
-        let value = |at: usize| row.get::<Option<String>, _>(at).unwrap_or_else(|| "∅".to_owned());
-        row.columns().iter().enumerate().map(|(at, column)| (column.name().to_owned(), value(at))).collect()
-    };
-    Some(rows.into_iter().map(row).collect())
+    seen_there::<MySql>(connection, table, columns, quoted, |name| format!("CAST({name} AS CHAR)")).await
 }
 
 #[tokio::test]
@@ -134,7 +116,7 @@ async fn each_user_sees_here_what_they_see_there_or_less() {
         let mut connection = connected(user).await;
         for (table, columns) in &tables {
             let full = format!("`{database}`.`{table}`");
-            let there = seen_there(&mut connection, &full, columns).await;
+            let there = seen_by(&mut connection, &full, columns).await;
             let here = seen_here(&gateway, user, table).await;
             let is_told = LESS.iter().any(|(of, what)| of == short && (*what == table || *what == "*"));
             match compared(here.as_ref(), there.as_ref()) {

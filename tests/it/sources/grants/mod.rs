@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Column, ColumnIndex, Database, Decode, Executor, Row, Type};
 
 use crate::support::gateway::Gateway;
 
@@ -50,6 +51,41 @@ async fn governed(url: &str, tables: &[&str]) -> (Gateway, String) {
     assert_eq!(lakegate(&gateway, &["policy", "plan", path]).status.code(), Some(0), "{text}");
     gateway.app.refresh().await.unwrap();
     (gateway, text)
+}
+
+/// What whoever is connected sees of a table in the source, by the columns that they may read; none when there are none. `quoted` is
+/// how the server has names in statements, `as_text` how it has a value as a text.
+async fn seen_there<DB: Database>(
+    connection: &mut DB::Connection,
+    table: &str,
+    columns: &[String],
+    quoted: impl Fn(&str) -> String,
+    as_text: impl Fn(&str) -> String,
+) -> Option<Seen>
+where
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+    usize: ColumnIndex<DB::Row>,
+    for<'r> Option<String>: Decode<'r, DB>,
+    Option<String>: Type<DB>,
+{
+    let mut readable = Vec::new();
+    for column in columns {
+        let sql = format!("SELECT {} FROM {table}", quoted(column));
+        if connection.fetch_all(AssertSqlSafe(sql)).await.is_ok() {
+            readable.push(quoted(column));
+        }
+    }
+    if readable.is_empty() {
+        return None;
+    }
+    let listed = readable.iter().map(|name| format!("{} AS {name}", as_text(name))).collect::<Vec<_>>();
+    let sql = format!("SELECT {} FROM {table}", listed.join(", "));
+    let rows = connection.fetch_all(AssertSqlSafe(sql)).await.unwrap();
+    let row = |row: DB::Row| {
+        let value = |at: usize| row.get::<Option<String>, _>(at).unwrap_or_else(|| "∅".to_owned());
+        row.columns().iter().enumerate().map(|(at, column)| (column.name().to_owned(), value(at))).collect()
+    };
+    Some(rows.into_iter().map(row).collect())
 }
 
 /// What `user` sees of a table here; none when it does not exist for them.

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, Column, ConnectOptions, Executor, PgConnection, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, Executor, PgConnection, Postgres, Row};
 
-use super::{Compared, Seen, compared, governed, printed, seen_here, told};
+use super::{Compared, Seen, compared, governed, printed, seen_here, seen_there, told};
 use crate::sources::postgres;
 
 /// A name that would be a grant to everybody, were it not in quotes.
@@ -134,29 +134,11 @@ async fn setup() -> (String, String, PgConnection) {
     (url, database, admin)
 }
 
-/// What `user` sees of a table in the source, by the columns that they may read; none when there are none.
-async fn seen_there(url: &str, user: &str, table: &str, columns: &[String]) -> Option<Seen> {
+async fn seen_by(url: &str, user: &str, table: &str, columns: &[String]) -> Option<Seen> {
     let options = PgConnectOptions::from_str(url).unwrap().username(user);
     let mut connection = options.connect().await.unwrap();
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    let mut readable = Vec::new();
-    for column in columns {
-        let sql = format!("SELECT {} FROM {table}", quoted(column));
-        if connection.fetch_all(AssertSqlSafe(sql)).await.is_ok() {
-            readable.push(column);
-        }
-    }
-    if readable.is_empty() {
-        return None;
-    }
-    let listed =
-        readable.iter().map(|name| format!("{0}::text AS {0}", quoted(name))).collect::<Vec<_>>().join(", ");
-    let rows = connection.fetch_all(AssertSqlSafe(format!("SELECT {listed} FROM {table}"))).await.unwrap();
-    let row = |row: sqlx::postgres::PgRow| {
-        let value = |at: usize| row.get::<Option<String>, _>(at).unwrap_or_else(|| "∅".to_owned());
-        row.columns().iter().enumerate().map(|(at, column)| (column.name().to_owned(), value(at))).collect()
-    };
-    Some(rows.into_iter().map(row).collect())
+    seen_there::<Postgres>(&mut connection, table, columns, quoted, |name| format!("{name}::text")).await
 }
 
 #[tokio::test]
@@ -174,7 +156,7 @@ async fn each_user_sees_here_what_they_see_there_or_less() {
         for table in &tables {
             let (schema, name) = (table.get::<String, _>(0), table.get::<String, _>(1));
             let full = format!("{schema}.\"{name}\"");
-            let there = seen_there(&url, user, &full, &table.get::<Vec<String>, _>(2)).await;
+            let there = seen_by(&url, user, &full, &table.get::<Vec<String>, _>(2)).await;
             let here = seen_here(&gateway, user, &name).await;
             match compared(here.as_ref(), there.as_ref()) {
                 Compared::Same => same += usize::from(here.is_some_and(|here| !here.is_empty())),
