@@ -279,20 +279,45 @@ fn is_plain(pattern: &str) -> bool {
 
 /// Whether the name of a schema is one that `pattern` means, byte by byte as the server compares.
 fn fits(pattern: &str, name: &str, is_literal: bool) -> bool {
-    if is_literal { pattern == name } else { fits_bytes(pattern.as_bytes(), name.as_bytes()) }
-}
-
-fn fits_bytes(pattern: &[u8], name: &[u8]) -> bool {
-    match pattern {
-        [] => name.is_empty(),
-        [b'%', rest @ ..] => {
-            (0..=name.len()).any(|from| name.get(from..).is_some_and(|name| fits_bytes(rest, name)))
-        }
-        [b'_', rest @ ..] => name.split_first().is_some_and(|(_, name)| fits_bytes(rest, name)),
-        [b'\\', letter, rest @ ..] | [letter, rest @ ..] => {
-            name.split_first().is_some_and(|(first, name)| first == letter && fits_bytes(rest, name))
+    if is_literal {
+        return pattern == name;
+    }
+    let pieces = pieces(pattern);
+    let mut rest = name.as_bytes();
+    let Some((last, pieces)) = pieces.split_last() else { return rest.is_empty() };
+    for (at, piece) in pieces.iter().enumerate() {
+        // What is behind a `%` may begin anywhere, and nothing is lost where it begins as early as it can.
+        let begins = if at == 0 { 0..=0 } else { 0..=rest.len() };
+        match begins.into_iter().find_map(|from| behind(rest.get(from..)?, piece)) {
+            Some(found) => rest = found,
+            None => return false,
         }
     }
+    let end = if pieces.is_empty() { Some(0) } else { rest.len().checked_sub(last.len()) };
+    end.and_then(|from| behind(rest.get(from..)?, last)).is_some_and(<[u8]>::is_empty)
+}
+
+/// What stands between the `%` of a pattern, byte by byte; none is any byte.
+fn pieces(pattern: &str) -> Vec<Vec<Option<u8>>> {
+    let (mut pieces, mut piece) = (Vec::new(), Vec::new());
+    let mut letters = pattern.bytes();
+    while let Some(letter) = letters.next() {
+        match letter {
+            b'%' => pieces.push(std::mem::take(&mut piece)),
+            b'_' => piece.push(None),
+            b'\\' => piece.push(Some(letters.next().unwrap_or(b'\\'))),
+            letter => piece.push(Some(letter)),
+        }
+    }
+    pieces.push(piece);
+    pieces
+}
+
+/// What is behind `piece`, if `text` begins with it.
+fn behind<'a>(text: &'a [u8], piece: &[Option<u8>]) -> Option<&'a [u8]> {
+    let (begin, rest) = text.split_at_checked(piece.len())?;
+    let is_it = begin.iter().zip(piece).all(|(letter, wanted)| wanted.is_none_or(|wanted| wanted == *letter));
+    is_it.then_some(rest)
 }
 
 #[cfg(test)]
@@ -311,6 +336,19 @@ mod tests {
             ("%a%", "bab", true),
             ("_", "é", false),
             ("a\\", "a\\", true),
+            ("", "", true),
+            ("%", "", true),
+            ("", "a", false),
+            ("a%", "ba", false),
+            ("%a", "ab", false),
+            ("a%a", "a", false),
+            ("a%_b", "ab", false),
+            ("a%_b", "axb", true),
+            ("%ab%c", "aabxc", true),
+            ("a\\%%", "a%", true),
+            // However many ways there are, they are not all tried.
+            ("%a".repeat(30).as_str(), "a".repeat(60).as_str(), true),
+            (("%a".repeat(30) + "b").as_str(), "a".repeat(60).as_str(), false),
         ] {
             assert_eq!(fits(pattern, name, false), expected, "{pattern} {name}");
         }
