@@ -116,7 +116,7 @@ impl DeltaLog {
         };
         let mut table = LakeTable::new(self.store.clone(), self.store_url.clone(), &described)?;
         for file in files {
-            let location = self.prefix.clone().join(file.path.as_str());
+            let location = self.path_of(&file.path)?;
             let size = u64::try_from(file.size).map_err(Error::internal)?;
             let last_modified = Utc.timestamp_millis_opt(file.modification_time).single().unwrap_or_default();
             let meta = ObjectMeta { location, last_modified, size, e_tag: None, version: None };
@@ -151,13 +151,47 @@ impl DeltaLog {
         number(table.version())
     }
 
-    /// The names of all files of the versions `versions`.
-    pub async fn files_of(&self, versions: &BTreeSet<i64>) -> Result<HashSet<String>> {
-        let mut names = HashSet::new();
-        for version in versions {
-            names.extend(self.open(Some(*version)).await?.files()?.into_iter().map(|file| file.path));
+    /// Where the file lies that the log has at `path`.
+    pub(super) fn path_of(&self, path: &str) -> Result<Path> {
+        if path.contains("://") {
+            return Err(self.strange(path));
         }
-        Ok(names)
+        let inside = Path::parse(path).map_err(|_| self.strange(path))?;
+        Ok(self.prefix.parts().chain(inside.parts()).collect())
+    }
+
+    /// Refuses to take a file out of the log whose path other writers may have spelled otherwise: as texts the two would differ,
+    /// and the file would stay.
+    fn refuse_unsure(&self, path: &str) -> Result<()> {
+        let is_sure = |letter: char| letter.is_ascii_alphanumeric() || "-_.=/".contains(letter);
+        match path.chars().all(is_sure) {
+            true => Ok(()),
+            false => Err(self.unreadable(&format!(
+                "has the file `{path}`, whose name writers of Delta spell in several ways: only the system that wrote it can \
+                 replace it"
+            ))),
+        }
+    }
+
+    fn strange(&self, path: &str) -> Error {
+        let location = &self.location;
+        Error::new(
+            ErrorKind::QueryFailed,
+            format!("the Delta table at `{location}` names a file that cannot be read: `{path}`"),
+        )
+    }
+
+    /// Where all files of the versions `versions` lie.
+    pub async fn paths_of(&self, versions: &BTreeSet<i64>) -> Result<HashSet<Path>> {
+        let mut paths = HashSet::new();
+        for version in versions {
+            let open = self.open(Some(*version)).await?;
+            let state = open.table.snapshot().map_err(|cause| self.failed(cause))?;
+            for file in state.snapshot().log_data().iter() {
+                paths.insert(open.meta(&file)?.location);
+            }
+        }
+        Ok(paths)
     }
 
     fn columns(&self, schema: &SchemaRef) -> Result<StructType> {
@@ -308,7 +342,10 @@ impl OpenTable {
         for file in state.snapshot().log_data().into_iter() {
             match wanted.contains(file.path().as_ref()) {
                 true => drop(there.insert(file.path().into_owned())),
-                false => actions.push(Action::Remove(file.remove_action(changes_data))),
+                false => {
+                    self.log.refuse_unsure(&file.path())?;
+                    actions.push(Action::Remove(file.remove_action(changes_data)));
+                }
             }
         }
         let added = files.into_iter().filter(|file| !there.contains(&file.path));
@@ -364,6 +401,12 @@ impl OpenTable {
             && state.snapshot().log_data().iter().all(|file| file.deletion_vector_descriptor().is_none()))
     }
 
+    /// Whether its files, read one by one, are all of its rows and columns: none of these is in the log, or in a file beside.
+    pub fn is_in_its_files_alone(&self) -> Result<bool> {
+        let state = self.table.snapshot().map_err(|cause| self.log.failed(cause))?;
+        Ok(self.is_plain()? && state.metadata().partition_columns().is_empty())
+    }
+
     /// Whether all that this version asks of its readers is known here: a reader must not guess.
     fn readable(&self) -> Result<()> {
         let state = self.table.snapshot().map_err(|cause| self.log.failed(cause))?;
@@ -389,21 +432,10 @@ impl OpenTable {
     }
 
     fn meta(&self, file: &LogicalFileView) -> Result<ObjectMeta> {
-        let strange = |path: &str| {
-            let location = &self.log.location;
-            Error::new(
-                ErrorKind::QueryFailed,
-                format!("the Delta table at `{location}` names a file that cannot be read: `{path}`"),
-            )
-        };
         let path = file.path();
-        if path.contains("://") {
-            return Err(strange(&path));
-        }
-        let inside = Path::parse(path.as_ref()).map_err(|_| strange(&path))?;
-        let location = self.log.prefix.parts().chain(inside.parts()).collect();
+        let location = self.log.path_of(&path)?;
         let last_modified = Utc.timestamp_millis_opt(file.modification_time()).single().unwrap_or_default();
-        let size = u64::try_from(file.size()).map_err(|_| strange(&path))?;
+        let size = u64::try_from(file.size()).map_err(|_| self.log.strange(&path))?;
         Ok(ObjectMeta { location, last_modified, size, e_tag: None, version: None })
     }
 

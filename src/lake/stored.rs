@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::delta::DeltaLog;
@@ -24,15 +25,14 @@ const AT_ONCE: usize = 8;
 pub struct Stored {
     /// The data files, whoever wrote them.
     pub files: Vec<StoredFile>,
-    /// The names that a commit of the log has, of files that are there or not.
-    pub named: HashSet<String>,
+    /// Where those lie that a commit of the log names, whether they are there or not.
+    pub named: HashSet<Path>,
 }
 
 /// A data file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredFile {
-    /// As the log has it: the path inside the table's folder.
-    pub name: String,
+    pub path: Path,
     pub bytes: u64,
     pub written_at: DateTime<Utc>,
 }
@@ -51,29 +51,27 @@ impl DeltaLog {
                 // Checkpoints say nothing that the commits before them do not.
                 commits.extend(path.as_ref().ends_with(".json").then_some(path));
             } else if is_data(folder, &path) {
-                let name = path.prefix_match(folder).into_iter().flatten();
-                let name = name.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/");
-                stored.files.push(StoredFile { name, bytes: file.size, written_at: file.last_modified });
+                stored.files.push(StoredFile { path, bytes: file.size, written_at: file.last_modified });
             }
         }
         let read = |path| async move { store.get(&path).await?.bytes().await };
         let mut texts = futures::stream::iter(commits).map(read).buffer_unordered(AT_ONCE);
         while let Some(text) = texts.try_next().await.map_err(told)? {
-            stored.named.extend(text.split(|byte| *byte == b'\n').filter_map(added));
+            stored.named.extend(text.split(|byte| *byte == b'\n').filter_map(|line| self.added(line)));
         }
         Ok(stored)
     }
 
     /// Removes data files. One that is gone already is no failure.
-    pub async fn remove(&self, names: &[String]) -> Result<()> {
-        let (store, folder) = self.folder();
-        let path = |name: &String| folder.parts().chain(Path::from(name.as_str()).parts()).collect();
-        remove(store.as_ref(), self.location(), names.iter().map(path).collect()).await
+    pub async fn remove(&self, paths: Vec<Path>) -> Result<()> {
+        let (store, _) = self.folder();
+        remove(store.as_ref(), self.location(), paths).await
     }
-}
 
-/// The file that a line of a commit adds.
-fn added(line: &[u8]) -> Option<String> {
-    let action: Value = serde_json::from_slice(line).ok()?;
-    Some(action.get("add")?.get("path")?.as_str()?.to_owned())
+    /// Where the file lies that a line of a commit adds. The log has its path as a URL has it.
+    fn added(&self, line: &[u8]) -> Option<Path> {
+        let action: Value = serde_json::from_slice(line).ok()?;
+        let path = percent_decode_str(action.get("add")?.get("path")?.as_str()?).decode_utf8().ok()?;
+        self.path_of(&path).ok()
+    }
 }

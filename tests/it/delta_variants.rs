@@ -1,19 +1,22 @@
 //! Delta tables that others wrote, asked through the gateway: partitions, deletion vectors, renamed columns, and
 //! features that are not known. Their logs are written by hand, as the protocol says them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
 use lakegate::catalog::publish::Catalog;
 use lakegate::catalog::register::register;
-use lakegate::error::{Error, Result};
+use lakegate::error::{Error, ErrorKind, Result};
+use lakegate::ingest::upkeep::vacuum;
 use lakegate::store::record::{Format, TableRecord};
 use serde_json::{Value, json};
 
 use crate::support::deletion_vector;
 use crate::support::gateway::Gateway;
+use crate::support::upkeep::{AT_ONCE, MEMORY, lay, sorted};
 
 /// One Parquet file of a table and what the log says of it.
 struct File<'a> {
@@ -369,6 +372,66 @@ async fn deletion_vectors_in_a_file_are_read() {
     with_vectors(None, WITH_VECTORS, first, second).write(&folder);
     gateway.register(&"lake.t".parse().unwrap(), &folder, Format::Delta).await;
     answers(&gateway, &vector_cases()).await;
+}
+
+/// A table of another system may lie in the lake. What its files do not say alone is not laid anew, and none of them goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_in_the_lake_that_files_alone_do_not_say_are_left_to_whoever_wrote_them() {
+    let gateway = Gateway::start().await;
+    let lake = url::Url::parse(&gateway.app.config.lake.root).unwrap().to_file_path().unwrap();
+    let in_lake = |name: &str| {
+        let folder = lake.join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    };
+    let vectors = in_lake("vectors");
+    let [first, second] = deletion_vector::in_file(&vectors, [&[1, 3], &[1]]);
+    with_vectors(None, WITH_VECTORS, first, second).write(&vectors);
+    let parts = in_lake("parts");
+    let files = by_region("region", &Value::Null);
+    Table { protocol: protocol(PLAIN), mapping: None, partition: Some(("region", "string")), files }
+        .write(&parts);
+    let plain = in_lake("plain");
+    let files = vec![file("a b/1 ü%.parquet", &[1, 2]), file("c", &[3])];
+    Table { protocol: protocol(PLAIN), mapping: None, partition: None, files }.write(&plain);
+
+    for (name, folder, may) in
+        [("lake.vectors", &vectors, false), ("lake.parts", &parts, false), ("lake.t", &plain, true)]
+    {
+        let stored = aged(folder);
+        gateway.register(&name.parse().unwrap(), folder, Format::Delta).await;
+        let removed = vacuum(&gateway.ingestion(MEMORY), &name.parse().unwrap(), AT_ONCE, false).await;
+        match removed {
+            Ok(done) => assert!(may && done.files == 0, "{done:?}"),
+            Err(error) => assert!(!may && error.kind() == ErrorKind::InvalidRequest, "{error:?}"),
+        }
+        // The library writes the name of a file that goes as it would spell it, which these tables do not.
+        let error = lay(&gateway, name, &sorted(&["id"])).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{error:?}");
+        assert_eq!(aged(folder), stored);
+    }
+    answers(&gateway, &[(None, "select id from lake.t order by 1", json!([[1], [2], [3]]))]).await;
+}
+
+/// All files below `folder`, which are old from now on.
+fn aged(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => found.push(path),
+            }
+        }
+    }
+    let then = SystemTime::now() - Duration::from_secs(8 * 86_400);
+    for path in &found {
+        std::fs::File::options().write(true).open(path).unwrap().set_modified(then).unwrap();
+    }
+    found.sort();
+    found
 }
 
 #[tokio::test]

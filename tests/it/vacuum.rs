@@ -7,16 +7,14 @@ use std::time::{Duration, SystemTime};
 
 use lakegate::error::{ErrorKind, Result};
 use lakegate::ingest::upkeep::{Keeping, Vacuumed, vacuum};
+use lakegate::store::record::Format;
 use serde_json::json;
 
 use crate::support::gateway::Gateway;
-use crate::support::upkeep::{MEMORY, lay, log, sorted};
+use crate::support::upkeep::{AT_ONCE, MEMORY, lay, log, sorted};
 use crate::support::versions::{append, leave_unpublished, publish};
 
 const COLUMNS: [&str; 1] = ["id bigint"];
-
-/// Versions are over at once: nothing in these tests is read by what does not say so.
-const AT_ONCE: Keeping = Keeping { retention: Duration::ZERO, least: Duration::ZERO };
 
 /// `s.t` with the versions 0 (1), 1 (1, 2) and 2 (3).
 async fn gateway() -> Gateway {
@@ -156,6 +154,18 @@ async fn a_table_that_was_laid_anew_loses_the_files_of_before() {
     let done = removed(&gateway, AT_ONCE).await.unwrap();
     assert_eq!((done.versions.as_slice(), stored(&gateway)), ([0, 1, 2, 3].as_slice(), 1));
     assert_eq!(ids(&gateway, "").await, "[[1],[3]]");
+}
+
+/// The same folder under another name in the catalog, at the version that was the newest then.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_name_of_the_folder_needs_stays() {
+    let gateway = gateway().await;
+    gateway.register(&"s.alias".parse().unwrap(), &folder(&gateway), Format::Delta).await;
+    let gateway = gateway.with_policy("grants: [{ to: public, on: s.alias, permissions: [select] }]").await;
+    publish(&gateway, "s.t", &COLUMNS, r#"{"id":4}"#).await;
+    let done = removed(&gateway, AT_ONCE).await.unwrap();
+    assert_eq!((done.versions.as_slice(), done.files), ([0, 1, 2].as_slice(), 2));
+    assert_eq!(gateway.sql("ana", "SELECT id FROM s.alias").await.json()["rows"], json!([[3]]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

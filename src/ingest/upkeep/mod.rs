@@ -19,19 +19,38 @@ use super::Context;
 use crate::audit::event::AuditEvent;
 use crate::catalog::TableRecord;
 use crate::error::{Error, Result};
+use crate::lake::{DeltaLog, OpenTable};
 use crate::policy::model::TableName;
 use crate::store::record::Format;
 
-/// The published table `name`, which must be one that the lake keeps itself.
-async fn kept(context: &Context, name: &TableName) -> Result<(TableRecord, i64)> {
-    let record = context.catalog.found(name).await?.value;
-    match record.version {
-        Some(version) if record.format == Format::Delta && context.lake.owns(&record.location) => {
-            Ok((record, version))
+/// A table that the lake keeps itself, as it is published.
+struct Kept {
+    record: TableRecord,
+    version: i64,
+    log: DeltaLog,
+    open: OpenTable,
+}
+
+impl Kept {
+    /// The table `name`. One that lies in the lake may be another system's nevertheless: what its files do not say alone, these
+    /// works would not see.
+    async fn find(context: &Context, name: &TableName) -> Result<Self> {
+        let other = || {
+            Error::invalid_request(format!(
+                "`{name}` is a registered folder: the system that writes it keeps it in shape"
+            ))
+        };
+        let record = context.catalog.found(name).await?.value;
+        let version = record.version.filter(|_| record.format == Format::Delta).ok_or_else(other)?;
+        if !context.lake.owns(&record.location) {
+            return Err(other());
         }
-        _ => Err(Error::invalid_request(format!(
-            "`{name}` is a registered folder: the system that writes it keeps it in shape"
-        ))),
+        let log = context.lake.delta_log(&record.location)?;
+        let open = log.open(Some(version)).await?;
+        match open.is_in_its_files_alone()? {
+            true => Ok(Self { record, version, log, open }),
+            false => Err(other()),
+        }
     }
 }
 

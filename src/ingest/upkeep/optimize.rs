@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::arrangement::{Arrangement, Order, PROPERTY, Wanted};
 use super::curve::Curve;
 use super::parts::Parts;
-use super::{event, kept};
+use super::{Kept, event};
 use crate::catalog::TableRecord;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::Context;
@@ -116,9 +116,7 @@ struct Written {
 
 impl<'a> Laying<'a> {
     async fn open(context: &'a Context, name: &TableName, wanted: &Wanted) -> Result<Self> {
-        let (record, version) = kept(context, name).await?;
-        let log = context.lake.delta_log(&record.location)?;
-        let open = log.open(Some(version)).await?;
+        let Kept { record, log, open, .. } = Kept::find(context, name).await?;
         let schema = log.canonical(&record.schema)?;
         let property = open.property(PROPERTY)?;
         let known = match Arrangement::parse(property.as_deref()) {
@@ -277,15 +275,22 @@ impl<'a> Laying<'a> {
                 Err(error) => error,
             };
             if error.kind() != ErrorKind::Conflict {
-                // Whether the log names what was written is not certain, unless nothing was sent to it.
+                // Of no other failure is it certain that the log does not name what was written.
+                if error.kind() == ErrorKind::InvalidRequest && !is_named {
+                    self.abandon(&written.files).await;
+                }
                 return Err(error);
             }
             tokio::time::sleep(PAUSE * attempt).await;
         }
         if !is_named {
-            TableWriter::new(&self.log, self.schema.clone(), 0).abandon(&written.files).await;
+            self.abandon(&written.files).await;
         }
         Ok(None)
+    }
+
+    async fn abandon(&self, files: &[Add]) {
+        TableWriter::new(&self.log, self.schema.clone(), 0).abandon(files).await;
     }
 
     async fn replace(

@@ -8,22 +8,20 @@ use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use object_store::path::Path;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{event, kept};
+use super::{Kept, event};
 use crate::catalog::TableRecord;
 use crate::error::{Error, Result};
 use crate::ingest::Context;
-use crate::lake::{DeltaLog, StoredFile};
+use crate::lake::StoredFile;
 use crate::policy::model::TableName;
 use crate::store::record::PublishedVersion;
 
 /// How long a file that no commit ever named is left to whoever may be writing it.
 const UNNAMED: TimeDelta = TimeDelta::days(7);
-
-/// How many files are removed with one request at most.
-const AT_ONCE: usize = 1000;
 
 /// For how long versions are kept.
 #[derive(Debug, Clone, Copy)]
@@ -73,10 +71,9 @@ pub async fn vacuum(
 
 async fn removed(context: &Context, name: &TableName, keeping: Keeping, is_trial: bool) -> Result<Vacuumed> {
     let limit = keeping.limit(Utc::now())?;
-    let (record, _) = kept(context, name).await?;
+    let Kept { record, log, .. } = Kept::find(context, name).await?;
     let mut done =
         Vacuumed { table: name.clone(), versions: Vec::new(), in_use: Vec::new(), files: 0, bytes: 0 };
-    let log = context.lake.delta_log(&record.location)?;
     // Read before the versions are: what is named by then is of a version, or of none any more.
     let stored = log.stored().await?;
     let mut gone = BTreeSet::new();
@@ -93,18 +90,15 @@ async fn removed(context: &Context, name: &TableName, keeping: Keeping, is_trial
             done.in_use.push(version.version);
         }
     }
-    let needed = needed(context, &record, &log, &gone).await?;
+    let needed = needed(context, &record, &gone).await?;
     let doomed = stored.files.iter().filter(|file| {
-        !needed.contains(&file.name) && (stored.named.contains(&file.name) || is_left(file, limit))
+        !needed.contains(&file.path) && (stored.named.contains(&file.path) || is_left(file, limit))
     });
     let doomed = doomed.cloned().collect::<Vec<_>>();
     done.files = doomed.len();
     done.bytes = doomed.iter().map(|file| file.bytes).sum();
     if !is_trial {
-        let names = doomed.into_iter().map(|file| file.name).collect::<Vec<_>>();
-        for names in names.chunks(AT_ONCE) {
-            log.remove(names).await?;
-        }
+        log.remove(doomed.into_iter().map(|file| file.path).collect()).await?;
     }
     Ok(done)
 }
@@ -132,24 +126,28 @@ fn over(versions: Vec<PublishedVersion>, limit: DateTime<Utc>) -> Vec<PublishedV
     pairs.filter(|(_, next)| *next < limit).map(|(version, _)| version).collect()
 }
 
-/// The names of all files that are still needed: those of the versions that can be asked for, and those that the log has
-/// behind the published one, which somebody may be about to publish.
+/// Where all files lie that are still needed: those of the versions that can be asked for, by whatever name the folder has in
+/// the catalog, and those that the log has behind the published one, which somebody may be about to publish.
 async fn needed(
     context: &Context,
     record: &TableRecord,
-    log: &DeltaLog,
     gone: &BTreeSet<DateTime<Utc>>,
-) -> Result<HashSet<String>> {
-    let (now, published) = kept(context, &record.name).await?;
+) -> Result<HashSet<Path>> {
+    let Kept { record: now, version: published, log, .. } = Kept::find(context, &record.name).await?;
     if now.id != record.id {
         return Err(Error::conflict(format!("`{}` was made anew meanwhile: run it again", record.name)));
     }
     let newest = log.open(None).await?.version()?;
-    let versions = context.catalog.versions(&now).await?.into_iter();
-    // Of a trial, those that would be gone are still there. A number may have been published twice.
-    let versions = versions.filter(|version| !gone.contains(&version.published_at));
-    let all = versions.map(|version| version.version).chain(published..=newest).collect::<BTreeSet<_>>();
-    log.files_of(&all).await
+    let mut all = (published..=newest).collect::<BTreeSet<_>>();
+    let folder = |table: &TableRecord| table.location.trim_end_matches('/').to_owned();
+    for table in context.catalog.tables().await?.iter().filter(|table| folder(table) == folder(&now)) {
+        // Of a trial, those that would be gone are still there. A number may have been published twice.
+        let is_kept =
+            |version: &PublishedVersion| table.id != now.id || !gone.contains(&version.published_at);
+        let versions = context.catalog.versions(table).await?.into_iter().filter(is_kept);
+        all.extend(versions.map(|version| version.version));
+    }
+    log.paths_of(&all).await
 }
 
 /// Whether nobody can be about to name a file that no commit has named.

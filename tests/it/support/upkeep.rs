@@ -1,8 +1,10 @@
 //! Tables that are kept in shape by the library, as the command line does it.
 
+use std::time::Duration;
+
 use deltalake_core::kernel::Add;
 use lakegate::error::Result;
-use lakegate::ingest::upkeep::{Optimized, Order, Partition, Wanted, optimize};
+use lakegate::ingest::upkeep::{Keeping, Optimized, Order, Partition, Wanted, optimize};
 use lakegate::lake::DeltaLog;
 use lakegate::policy::model::TableName;
 
@@ -10,6 +12,9 @@ use super::gateway::Gateway;
 
 /// What keeps tables in shape may hold so many bytes.
 pub const MEMORY: u64 = 64 << 20;
+
+/// Versions are over at once: nothing is read there by what does not say so.
+pub const AT_ONCE: Keeping = Keeping { retention: Duration::ZERO, least: Duration::ZERO };
 
 /// Lays `table` anew.
 pub async fn lay(gateway: &Gateway, table: &str, wanted: &Wanted) -> Result<Optimized> {
